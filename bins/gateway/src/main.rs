@@ -1,0 +1,3 @@
+//! One endpoint in front of many LLM providers.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Creates, checks and recreates the database schema.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The provider simulator as a program.
+
+fn main() {}

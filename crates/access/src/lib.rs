@@ -1,0 +1,1 @@
+//! Client keys: who may call, and which models.

@@ -1,0 +1,1 @@
+//! Configuration rows turned into an immutable snapshot that is swapped whole.

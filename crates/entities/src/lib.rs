@@ -1,0 +1,24 @@
+//! Tables as SeaORM entities, with their typed JSON columns.
+//!
+//! Nothing runs here, and nothing here creates a table: the schema is `migration`'s.
+#![expect(
+    missing_docs,
+    reason = "the derives make items that cannot carry documentation"
+)]
+
+pub mod api_key;
+mod attempt;
+pub mod config_version;
+pub mod key_usage;
+pub mod model;
+pub mod model_provider;
+pub mod provider;
+mod provider_config;
+pub mod provider_health;
+pub mod provider_stats;
+pub mod request_log;
+pub mod routing_policy;
+pub mod write_batch;
+
+pub use attempt::{Attempt, AttemptTokens};
+pub use provider_config::ProviderConfig;

@@ -1,0 +1,1 @@
+//! Health states, breakers and cooldowns of providers and their models.

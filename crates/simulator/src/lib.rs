@@ -1,0 +1,1 @@
+//! A provider simulator with scriptable latency and faults.

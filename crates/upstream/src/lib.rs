@@ -1,0 +1,1 @@
+//! Pooled HTTP clients towards providers, with an address guard at connect time.

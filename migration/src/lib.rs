@@ -1,0 +1,1 @@
+//! The lone initial migration, and the check of a live schema against it.

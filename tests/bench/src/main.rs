@@ -1,0 +1,3 @@
+//! Load benchmarks: the gateway beside bare proxies.
+
+fn main() {}
