@@ -1,1 +1,18 @@
 //! Pooled HTTP clients towards providers, with an address guard at connect time.
+//!
+//! A [`Client`] sends over HTTP/1.1 or, where TLS negotiates it, HTTP/2, on pooled connections. Redirects are never
+//! followed, and an address that the [`NetworkPolicy`] refuses is never connected to, whatever a name resolves to at that
+//! moment. [`SendError`] tells how far a failed request got, which decides whether it is the provider's fault.
+
+mod address;
+mod base_url;
+mod body;
+mod client;
+mod connector;
+mod error;
+
+pub use address::{NetworkPolicy, Refused};
+pub use base_url::{BaseUrl, BaseUrlError};
+pub use body::Pieces;
+pub use client::{Client, Clients, TransportSettings};
+pub use error::{SendError, SendErrorKind, SetupError};

@@ -123,12 +123,10 @@ impl Choices {
                     self.text(value.raw, value.kind)
                 }
                 "tool_calls" | "function_call" | "audio" | "images" | "reasoning_details"
-                    if !value.is_null() =>
+                    if !value.is_null() && !matches!(value.raw, "[]" | "{}") =>
                 {
-                    if !matches!(value.raw, "[]" | "{}") {
-                        self.content = true;
-                        self.text_bytes += value.raw.len();
-                    }
+                    self.content = true;
+                    self.text_bytes += value.raw.len();
                 }
                 _ => {}
             }

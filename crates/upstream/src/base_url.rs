@@ -1,0 +1,165 @@
+//! A provider's address.
+
+use std::net::IpAddr;
+
+use http::Uri;
+use url::{Host, Url};
+
+use crate::{NetworkPolicy, Refused};
+
+/// A checked base URL, without a trailing slash. Paths are appended to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl {
+    url: Url,
+    text: String,
+}
+
+/// Why a text is no base URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BaseUrlError {
+    /// It does not parse.
+    #[error("not a URL: {0}")]
+    Syntax(#[from] url::ParseError),
+    /// Neither http nor https.
+    #[error("the scheme must be http or https, not '{0}'")]
+    Scheme(String),
+    /// Something a base URL does not have.
+    #[error("a base URL has no {0}")]
+    Extra(&'static str),
+    /// Its host is an address that may not be connected to.
+    #[error("the host is refused: {0}")]
+    Address(#[from] Refused),
+    /// Its host is the name of a metadata service.
+    #[error("the host is refused: {0} names a cloud metadata service")]
+    Metadata(String),
+}
+
+impl BaseUrl {
+    /// Parses as browsers do (WHATWG URL), so that numbers and octets in any notation are seen as the address they are.
+    ///
+    /// # Errors
+    /// The text is no http(s) URL, has more than scheme, host, port and path, or names an address that `policy` refuses.
+    pub fn parse(text: &str, policy: NetworkPolicy) -> Result<Self, BaseUrlError> {
+        let mut url = Url::parse(text.trim())?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(BaseUrlError::Scheme(url.scheme().to_owned()));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(BaseUrlError::Extra("user name or password"));
+        }
+        if url.query().is_some() {
+            return Err(BaseUrlError::Extra("query"));
+        }
+        if url.fragment().is_some() {
+            return Err(BaseUrlError::Extra("fragment"));
+        }
+        match url.host() {
+            Some(Host::Ipv4(address)) => policy.check(IpAddr::V4(address))?,
+            Some(Host::Ipv6(address)) => policy.check(IpAddr::V6(address))?,
+            Some(Host::Domain(name)) => refuse_metadata_names(name)?,
+            None => return Err(BaseUrlError::Syntax(url::ParseError::EmptyHost)),
+        }
+        let path = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&path);
+        let text = url.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { url, text })
+    }
+
+    /// Scheme, host and port; a provider key belongs to one origin.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
+    /// The URL of `path`, which starts with a slash.
+    ///
+    /// # Errors
+    /// `path` holds characters that no URL has.
+    pub fn join(&self, path: &str) -> Result<Uri, http::Error> {
+        Ok(Uri::try_from(format!("{}{path}", self.text))?)
+    }
+
+    /// As it is stored and shown.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+fn refuse_metadata_names(name: &str) -> Result<(), BaseUrlError> {
+    const NAMES: [&str; 3] = ["metadata.google.internal", "metadata.goog", "instance-data"];
+    let bare = name.trim_end_matches('.').to_ascii_lowercase();
+    let refused = NAMES
+        .iter()
+        .any(|known| bare == *known || bare.ends_with(&format!(".{known}")));
+    if refused {
+        Err(BaseUrlError::Metadata(bare))
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn accepts(text: &str, joined: &str) {
+        let url = BaseUrl::parse(text, NetworkPolicy::Any).unwrap();
+        assert_eq!(url.join("/models").unwrap().to_string(), joined);
+    }
+
+    #[track_caller]
+    fn refuses(text: &str, why: &str) {
+        let error = BaseUrl::parse(text, NetworkPolicy::Any).unwrap_err();
+        assert!(error.to_string().contains(why), "{text}: {error}");
+    }
+
+    #[test]
+    fn a_trailing_slash_makes_no_difference() {
+        accepts(
+            "https://api.openai.com/v1",
+            "https://api.openai.com/v1/models",
+        );
+        accepts(
+            "https://api.openai.com/v1/",
+            "https://api.openai.com/v1/models",
+        );
+        accepts("http://localhost:11434", "http://localhost:11434/models");
+        accepts(" http://[::1]:8080/a/b// ", "http://[::1]:8080/a/b/models");
+    }
+
+    #[test]
+    fn what_is_no_provider_is_refused() {
+        refuses("api.openai.com/v1", "not a URL");
+        refuses("", "not a URL");
+        refuses("ftp://host/", "the scheme must be http or https");
+        refuses("file:///etc/passwd", "the scheme must be http or https");
+        refuses("https://user:pw@host/v1", "no user name or password");
+        refuses("https://host/v1?x=1", "no query");
+        refuses("https://host/v1#x", "no fragment");
+        refuses("https://host:99999/", "not a URL");
+    }
+
+    #[test]
+    fn addresses_are_seen_through_their_notation() {
+        for text in [
+            "http://169.254.169.254/latest",
+            "http://169.254.169.254./",
+            "http://2852039166/",
+            "http://0xa9fea9fe/",
+            "http://0251.0376.0251.0376/",
+            "http://[::ffff:169.254.169.254]/",
+            "http://[fe80::1]/",
+            "http://0.0.0.0:8000/",
+            "http://0/",
+            "http://metadata.google.internal/",
+            "http://METADATA.google.internal./",
+        ] {
+            refuses(text, "the host is refused");
+        }
+        let private = BaseUrl::parse("http://10.0.0.1/v1", NetworkPolicy::Public).unwrap_err();
+        assert!(private.to_string().contains("private"), "{private}");
+    }
+}

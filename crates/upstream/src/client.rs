@@ -1,0 +1,183 @@
+//! Sending a request.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use http::{Extensions, Request, Response, Uri};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client as Pool, connect::capture_connection},
+    rt::{TokioExecutor, TokioTimer},
+};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+
+use crate::{
+    NetworkPolicy, Pieces, SendError, SendErrorKind, SetupError,
+    connector::{Connector, Used},
+};
+
+/// Below the 60 s after which common load balancers close, so that few requests meet a connection being closed.
+const POOL_IDLE: Duration = Duration::from_secs(50);
+const POOL_IDLE_PER_HOST: usize = 256;
+
+/// How a provider is reached. Providers with equal settings share one pool.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct TransportSettings {
+    /// Egress proxy, `http://host:port`.
+    pub proxy: Option<String>,
+    /// PEM file of certificate authorities to trust instead of the public ones.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// A pool of connections; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pool: Pool<HttpsConnector<Connector>, Pieces>,
+}
+
+impl Client {
+    fn new(policy: NetworkPolicy, settings: &TransportSettings) -> Result<Self, SetupError> {
+        let proxy = settings.proxy.as_deref().map(parse_proxy).transpose()?;
+        let roots = match &settings.ca_file {
+            Some(path) => read_roots(path)?,
+            None => RootCertStore {
+                roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+            },
+        };
+        let tls = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .enable_http2()
+            .wrap_connector(Connector::new(policy, proxy));
+        let pool = Pool::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(POOL_IDLE_PER_HOST)
+            .http2_adaptive_window(true)
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .http2_keep_alive_timeout(Duration::from_secs(10))
+            .build(connector);
+        Ok(Self { pool })
+    }
+
+    /// Sends `request` and waits for the response head. Dropping the future cancels the request.
+    ///
+    /// # Errors
+    /// No response head came. `connect_timeout` bounds only the time to get a connection; how long a response may take is
+    /// the caller's clock.
+    pub async fn send(
+        &self,
+        mut request: Request<Pieces>,
+        connect_timeout: Duration,
+    ) -> Result<Response<Incoming>, SendError> {
+        let mut captured = capture_connection(&mut request);
+        let sending = self.pool.request(request);
+        tokio::pin!(sending);
+        let early = tokio::select! {
+            biased;
+            result = &mut sending => Some(result),
+            connected = tokio::time::timeout(connect_timeout, async {
+                captured.wait_for_connection_metadata().await;
+            }) => {
+                if connected.is_err() {
+                    return Err(SendError { kind: SendErrorKind::ConnectTimeout, on_reused_connection: false, source: None });
+                }
+                None
+            }
+        };
+        let was_used = captured
+            .connection_metadata()
+            .as_ref()
+            .is_some_and(|connected| {
+                let mut extras = Extensions::new();
+                connected.get_extras(&mut extras);
+                extras.get::<Used>().is_some_and(Used::mark)
+            });
+        let result = match early {
+            Some(result) => result,
+            None => sending.await,
+        };
+        result.map_err(|error| SendError::of(error, was_used))
+    }
+}
+
+fn parse_proxy(text: &str) -> Result<Uri, SetupError> {
+    let refused = || SetupError::Proxy(text.to_owned());
+    let uri: Uri = text.parse().map_err(|_| refused())?;
+    let is_plain = uri.scheme_str() == Some("http")
+        && uri.host().is_some()
+        && uri.path() == "/"
+        && uri.query().is_none();
+    if is_plain { Ok(uri) } else { Err(refused()) }
+}
+
+fn read_roots(path: &Path) -> Result<RootCertStore, SetupError> {
+    let fail = |source| SetupError::CaFile {
+        path: path.to_owned(),
+        source,
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| fail(error.into()))? {
+        let certificate = certificate.map_err(|error| fail(error.into()))?;
+        roots.add(certificate).map_err(|error| fail(error.into()))?;
+    }
+    if roots.is_empty() {
+        Err(fail("no certificate in it".into()))
+    } else {
+        Ok(roots)
+    }
+}
+
+/// The clients in use, by settings.
+#[derive(Debug)]
+pub struct Clients {
+    policy: NetworkPolicy,
+    by_settings: Mutex<HashMap<TransportSettings, Arc<Client>>>,
+}
+
+impl Clients {
+    /// No client yet; every one will obey `policy`.
+    #[must_use]
+    pub fn new(policy: NetworkPolicy) -> Self {
+        Self {
+            policy,
+            by_settings: Mutex::default(),
+        }
+    }
+
+    /// What providers' addresses are judged by.
+    #[must_use]
+    pub fn policy(&self) -> NetworkPolicy {
+        self.policy
+    }
+
+    /// The client for these settings, made on first use. Clients that nobody holds any more are dropped on the way, with
+    /// their connections.
+    ///
+    /// # Errors
+    /// The settings cannot be used.
+    pub fn get(&self, settings: &TransportSettings) -> Result<Arc<Client>, SetupError> {
+        let mut clients = self
+            .by_settings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        clients.retain(|known, client| known == settings || Arc::strong_count(client) > 1);
+        if let Some(client) = clients.get(settings) {
+            return Ok(client.clone());
+        }
+        let client = Arc::new(Client::new(self.policy, settings)?);
+        clients.insert(settings.clone(), client.clone());
+        Ok(client)
+    }
+}
