@@ -1,0 +1,259 @@
+//! Rows in, snapshot out.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use access::{ClientKey, KeyHash, Keyring};
+use entities::{ProviderConfig, api_key, model, model_provider, provider, routing_policy};
+use router::{
+    AssociationSpec, CandidateId, Capabilities, ModelId, ModelSpec, ProviderId, ProviderSpec,
+    RouteTable,
+};
+use sea_orm::{
+    AccessMode, DatabaseConnection, DbBackend, DbErr, EntityTrait, IsolationLevel, TransactionTrait,
+};
+use upstream::Clients;
+
+use crate::{Model, Policy, Provider, ProviderError, Secrets, Snapshot, version};
+
+/// Why the configuration cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The database's.
+    #[error("cannot read the configuration")]
+    Database(#[from] DbErr),
+    /// Rows that contradict each other.
+    #[error("the configuration contradicts itself: {0}")]
+    Routes(#[from] router::Error),
+    /// A provider key that only the right secret key opens.
+    #[error("provider '{provider}': {source}")]
+    SealedKey {
+        /// The provider's name.
+        provider: String,
+        /// Why not.
+        #[source]
+        source: crate::SecretError,
+    },
+}
+
+/// All rows of the configuration, of one moment.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    version: i64,
+    models: Vec<model::Model>,
+    providers: Vec<provider::Model>,
+    associations: Vec<model_provider::Model>,
+    policies: Vec<routing_policy::Model>,
+    keys: Vec<api_key::Model>,
+}
+
+impl Rows {
+    /// Reads them in one transaction, so that they belong together.
+    pub(crate) async fn read(database: &DatabaseConnection) -> Result<Self, DbErr> {
+        // A SQLite transaction is always a snapshot, and its driver knows no isolation levels.
+        let (level, mode) = match database.get_database_backend() {
+            DbBackend::Sqlite => (None, None),
+            _ => (
+                Some(IsolationLevel::RepeatableRead),
+                Some(AccessMode::ReadOnly),
+            ),
+        };
+        let transaction = database.begin_with_config(level, mode).await?;
+        let rows = Self {
+            version: version::current(&transaction).await?,
+            models: model::Entity::find().all(&transaction).await?,
+            providers: provider::Entity::find().all(&transaction).await?,
+            associations: model_provider::Entity::find().all(&transaction).await?,
+            policies: routing_policy::Entity::find().all(&transaction).await?,
+            keys: api_key::Entity::find().all(&transaction).await?,
+        };
+        transaction.commit().await?;
+        Ok(rows)
+    }
+
+    /// Builds the snapshot. A provider that cannot be used is left out, logged and remembered with its problem; only what
+    /// needs the operator's secret key fails the whole.
+    pub(crate) fn into_snapshot(
+        self,
+        secrets: &Secrets,
+        clients: &Clients,
+        fixed_keys: &[(KeyHash, ClientKey)],
+    ) -> Result<Snapshot, Error> {
+        let policies: HashMap<i64, routing_policy::Model> = self
+            .policies
+            .into_iter()
+            .map(|row| (row.model_id, row))
+            .collect();
+        let models: Vec<(Model, u32)> = self
+            .models
+            .into_iter()
+            .map(|row| model_of(row, &policies))
+            .collect();
+        let mut providers = HashMap::new();
+        let mut problems = HashMap::new();
+        let mut provider_specs = Vec::new();
+        for row in self.providers {
+            let (spec, made) = provider_of(row, secrets, clients)?;
+            match made {
+                Ok(provider) => {
+                    providers.insert(spec.id, Arc::new(provider));
+                }
+                Err(problem) => {
+                    problems.insert(spec.id, problem);
+                }
+            }
+            provider_specs.push(spec);
+        }
+        let model_specs = models.iter().map(|(model, max_retry)| ModelSpec {
+            id: model.id,
+            name: model.name.clone(),
+            enabled: model.enabled,
+            max_retry: *max_retry,
+            strategy: model.policy.strategy,
+        });
+        let associations = self.associations.into_iter().map(association_of);
+        let routes = RouteTable::build(model_specs, provider_specs, associations)?;
+        let keys = self
+            .keys
+            .into_iter()
+            .filter_map(key_of)
+            .chain(fixed_keys.iter().cloned());
+        Ok(Snapshot {
+            version: self.version,
+            routes,
+            keys: Keyring::new(keys),
+            models: models
+                .into_iter()
+                .map(|(model, _)| (model.name.clone(), model))
+                .collect(),
+            providers,
+            problems,
+        })
+    }
+}
+
+fn model_of(row: model::Model, policies: &HashMap<i64, routing_policy::Model>) -> (Model, u32) {
+    let timeout = Duration::from_secs(
+        row.timeout
+            .and_then(|seconds| u64::try_from(seconds).ok())
+            .unwrap_or(30)
+            .max(1),
+    );
+    let policy = policies.get(&row.id).map_or_else(
+        || Policy::defaults(timeout),
+        |policy| {
+            Policy::of_row(policy, timeout).unwrap_or_else(|error| {
+                tracing::error!(model.name = row.name, %error, "a routing policy cannot be obeyed; the defaults apply");
+                Policy::defaults(timeout)
+            })
+        },
+    );
+    let model = Model {
+        id: ModelId(row.id),
+        name: row.name.into(),
+        enabled: row.enabled.unwrap_or(true),
+        created: row.created_at.map_or(0, |at| at.timestamp()),
+        policy,
+    };
+    (
+        model,
+        row.max_retry
+            .and_then(|count| u32::try_from(count).ok())
+            .unwrap_or(3),
+    )
+}
+
+type Made = (ProviderSpec, Result<Provider, String>);
+
+fn provider_of(row: provider::Model, secrets: &Secrets, clients: &Clients) -> Result<Made, Error> {
+    let id = ProviderId(row.id);
+    let name: Arc<str> = row.name.into();
+    let parsed = row.kind.parse().and_then(|kind| {
+        let config: ProviderConfig = serde_json::from_value(row.config)?;
+        let provider = Provider::new(id, name.clone(), kind, &config, secrets, clients)?;
+        Ok((provider, config))
+    });
+    match parsed {
+        Ok((provider, config)) => {
+            let spec = ProviderSpec {
+                id,
+                name,
+                enabled: row.enabled,
+                priority: config.priority,
+                weight: config.weight,
+                endpoints: provider.kind.endpoints(),
+            };
+            Ok((spec, Ok(provider)))
+        }
+        Err(ProviderError::Key(source)) if source.is_about_the_secret_key() => {
+            Err(Error::SealedKey {
+                provider: name.to_string(),
+                source,
+            })
+        }
+        Err(error) => {
+            if row.enabled {
+                tracing::error!(provider.id = id.0, provider.name = &*name, %error, "a provider cannot be used");
+            }
+            let spec = ProviderSpec {
+                id,
+                name,
+                enabled: false,
+                priority: 0,
+                weight: 0,
+                endpoints: router::EndpointSet::NONE,
+            };
+            Ok((spec, Err(error.to_string())))
+        }
+    }
+}
+
+fn association_of(row: model_provider::Model) -> AssociationSpec {
+    AssociationSpec {
+        id: CandidateId(row.id),
+        model: ModelId(row.model_id),
+        provider: ProviderId(row.provider_id),
+        provider_model: row.provider_model.into(),
+        weight: row
+            .weight
+            .map_or(1, |weight| u32::try_from(weight).unwrap_or(0)),
+        capabilities: Capabilities::new(
+            row.tool_call.unwrap_or(true),
+            row.structured_output.unwrap_or(true),
+            row.image.unwrap_or(false),
+        ),
+        enabled: row.enabled.unwrap_or(true),
+    }
+}
+
+/// A key whose row is damaged is left out: better one caller turned away than one let in for too much.
+fn key_of(row: api_key::Model) -> Option<(KeyHash, ClientKey)> {
+    let names =
+        |list: Option<sea_orm::JsonValue>| -> Result<Option<HashSet<String>>, serde_json::Error> {
+            list.map(serde_json::from_value).transpose()
+        };
+    let key = names(row.allowed_models).and_then(|allowed_models| {
+        Ok(ClientKey {
+            name: row.name.as_str().into(),
+            enabled: row.enabled,
+            expires_at: row.expires_at,
+            allowed_models,
+            allowed_providers: names(row.allowed_providers)?,
+        })
+    });
+    match (KeyHash::from_hex(&row.key_hash), key) {
+        (Some(hash), Ok(key)) => Some((hash, key)),
+        _ => {
+            tracing::error!(
+                key.id = row.id,
+                key.name = row.name,
+                "a client key's row is damaged; it is not accepted"
+            );
+            None
+        }
+    }
+}

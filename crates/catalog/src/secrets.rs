@@ -1,0 +1,307 @@
+//! Secrets at rest: sealed, referred to, or plain.
+//!
+//! A stored secret is `sealed:v1:<key id>:<base64 of nonce and ciphertext>` (AES-256-GCM under a key that HKDF-SHA-256
+//! derives from the operator's secret key), `env:NAME`, `file:/path`, or `plain:<text>`.
+
+use std::{env, fmt, fs};
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey},
+    hkdf,
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+/// What the sealing key is for; part of its derivation.
+const PURPOSE: &[u8] = b"llm-orchestrator provider secrets v1";
+
+/// Shortest secret key accepted, in characters.
+const SHORTEST_SECRET_KEY: usize = 16;
+
+/// Why a secret cannot be kept or read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SecretError {
+    /// The secret key is too short to protect anything.
+    #[error("the secret key must have at least {SHORTEST_SECRET_KEY} characters")]
+    ShortKey,
+    /// Sealed, and there is no secret key.
+    #[error("it is sealed, and no secret key is set")]
+    NoSecretKey,
+    /// Sealed with another secret key.
+    #[error("it is sealed with another secret key (key id {0})")]
+    OtherSecretKey(String),
+    /// Damaged, or in a form that is not known.
+    #[error("its stored form is damaged or unknown")]
+    Damaged,
+    /// The environment variable is not set, or is not text.
+    #[error("the environment variable {0} is not set")]
+    MissingVariable(String),
+    /// The file cannot be read.
+    #[error("the file {path} cannot be read: {reason}")]
+    MissingFile {
+        /// Its path.
+        path: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// The cipher failed, which it does not for texts of this size.
+    #[error("sealing failed")]
+    Cipher,
+}
+
+impl SecretError {
+    /// Whether only the operator's secret key can mend it, so that starting without would lose access for good.
+    #[must_use]
+    pub fn is_about_the_secret_key(&self) -> bool {
+        matches!(self, Self::NoSecretKey | Self::OtherSecretKey(_))
+    }
+}
+
+/// Seals and opens secrets.
+pub struct Secrets {
+    sealing: Option<Sealing>,
+}
+
+struct Sealing {
+    key: RandomizedNonceKey,
+    id: String,
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Secrets")
+            .field("key_id", &self.sealing.as_ref().map(|sealing| &sealing.id))
+            .finish()
+    }
+}
+
+impl Secrets {
+    /// Seals under `secret_key`; without one, new secrets are kept plain.
+    ///
+    /// # Errors
+    /// The key is too short.
+    pub fn new(secret_key: Option<&SecretString>) -> Result<Self, SecretError> {
+        let sealing = secret_key.map(Sealing::derive).transpose()?;
+        Ok(Self { sealing })
+    }
+
+    /// Whether secrets are sealed.
+    #[must_use]
+    pub fn seals(&self) -> bool {
+        self.sealing.is_some()
+    }
+
+    /// The form in which a secret given by an operator is stored. References stay references.
+    ///
+    /// # Errors
+    /// The cipher failed.
+    pub fn store(&self, given: &str) -> Result<String, SecretError> {
+        if is_reference(given) {
+            return Ok(given.to_owned());
+        }
+        match &self.sealing {
+            Some(sealing) => sealing.seal(given),
+            None => Ok(format!("plain:{given}")),
+        }
+    }
+
+    /// The secret behind a stored form.
+    ///
+    /// # Errors
+    /// It cannot be had.
+    pub fn open(&self, stored: &str) -> Result<SecretString, SecretError> {
+        if let Some(plain) = stored.strip_prefix("plain:") {
+            Ok(plain.into())
+        } else if let Some(name) = stored.strip_prefix("env:") {
+            env::var(name)
+                .map(Into::into)
+                .map_err(|_| SecretError::MissingVariable(name.to_owned()))
+        } else if let Some(path) = stored.strip_prefix("file:") {
+            let text = fs::read_to_string(path).map_err(|error| SecretError::MissingFile {
+                path: path.to_owned(),
+                reason: error.to_string(),
+            })?;
+            Ok(text.trim().into())
+        } else {
+            self.unseal(
+                stored
+                    .strip_prefix("sealed:v1:")
+                    .ok_or(SecretError::Damaged)?,
+            )
+        }
+    }
+
+    fn unseal(&self, sealed: &str) -> Result<SecretString, SecretError> {
+        let (id, text) = sealed.split_once(':').ok_or(SecretError::Damaged)?;
+        let sealing = self.sealing.as_ref().ok_or(SecretError::NoSecretKey)?;
+        if sealing.id != id {
+            return Err(SecretError::OtherSecretKey(id.to_owned()));
+        }
+        sealing.open(text)
+    }
+}
+
+impl Sealing {
+    fn derive(secret_key: &SecretString) -> Result<Self, SecretError> {
+        let text = secret_key.expose_secret();
+        if text.chars().count() < SHORTEST_SECRET_KEY {
+            return Err(SecretError::ShortKey);
+        }
+        let mut bytes = Zeroizing::new([0; 32]);
+        hkdf::Salt::new(hkdf::HKDF_SHA256, b"")
+            .extract(text.as_bytes())
+            .expand(&[PURPOSE], hkdf::HKDF_SHA256)
+            .and_then(|derived| derived.fill(&mut *bytes))
+            .map_err(|_| SecretError::Cipher)?;
+        let id = blake3::hash(&*bytes).to_hex()[..8].to_owned();
+        let key =
+            RandomizedNonceKey::new(&AES_256_GCM, &*bytes).map_err(|_| SecretError::Cipher)?;
+        Ok(Self { key, id })
+    }
+
+    fn seal(&self, secret: &str) -> Result<String, SecretError> {
+        let mut ciphertext = secret.as_bytes().to_vec();
+        let nonce = self
+            .key
+            .seal_in_place_append_tag(Aad::from(PURPOSE), &mut ciphertext)
+            .map_err(|_| SecretError::Cipher)?;
+        let mut bytes = nonce.as_ref().to_vec();
+        bytes.append(&mut ciphertext);
+        Ok(format!("sealed:v1:{}:{}", self.id, STANDARD.encode(bytes)))
+    }
+
+    fn open(&self, text: &str) -> Result<SecretString, SecretError> {
+        let mut bytes = Zeroizing::new(STANDARD.decode(text).map_err(|_| SecretError::Damaged)?);
+        let (nonce, ciphertext) = bytes.split_at_mut_checked(12).ok_or(SecretError::Damaged)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SecretError::Damaged)?;
+        let plain = self
+            .key
+            .open_in_place(nonce, Aad::from(PURPOSE), ciphertext)
+            .map_err(|_| SecretError::Damaged)?;
+        let text = str::from_utf8(plain).map_err(|_| SecretError::Damaged)?;
+        Ok(text.into())
+    }
+}
+
+fn is_reference(text: &str) -> bool {
+    text.starts_with("env:") || text.starts_with("file:")
+}
+
+/// How a stored secret is shown: a reference as it is, anything else as stars and, when it is long enough not to give
+/// it away, its last four characters.
+#[must_use]
+pub fn mask(stored: &str, opened: Option<&SecretString>) -> String {
+    if is_reference(stored) {
+        return stored.to_owned();
+    }
+    let text = opened.map(ExposeSecret::expose_secret).unwrap_or_default();
+    let tail = text
+        .char_indices()
+        .rev()
+        .nth(3)
+        .map_or("", |(at, _)| &text[at..]);
+    if text.chars().count() < 12 {
+        "****".to_owned()
+    } else {
+        format!("****{tail}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secrets(key: &str) -> Secrets {
+        Secrets::new(Some(&key.into())).unwrap()
+    }
+
+    #[test]
+    fn a_sealed_secret_opens_with_its_key_only() {
+        let ours = secrets("0123456789abcdef");
+        let stored = ours.store("sk-secret").unwrap();
+        assert!(stored.starts_with("sealed:v1:") && !stored.contains("secret"));
+        assert_ne!(stored, ours.store("sk-secret").unwrap(), "nonces differ");
+        assert_eq!(ours.open(&stored).unwrap().expose_secret(), "sk-secret");
+        let other = secrets("another secret key").open(&stored).unwrap_err();
+        assert!(matches!(other, SecretError::OtherSecretKey(_)) && other.is_about_the_secret_key());
+        assert_eq!(
+            Secrets::new(None).unwrap().open(&stored).unwrap_err(),
+            SecretError::NoSecretKey
+        );
+    }
+
+    #[test]
+    fn a_changed_secret_is_noticed() {
+        let ours = secrets("0123456789abcdef");
+        let stored = ours.store("sk-secret").unwrap();
+        let (head, text) = stored.rsplit_once(':').unwrap();
+        let mut bytes = STANDARD.decode(text).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        let changed = format!("{head}:{}", STANDARD.encode(bytes));
+        assert_eq!(ours.open(&changed).unwrap_err(), SecretError::Damaged);
+        for damaged in [
+            "sealed:v1:x",
+            "sealed:v2:a:b",
+            "",
+            "sk-bare",
+            &format!("{head}:AA=="),
+            &format!("{head}:!"),
+        ] {
+            assert_eq!(
+                ours.open(damaged).unwrap_err(),
+                SecretError::Damaged,
+                "{damaged}"
+            );
+        }
+    }
+
+    #[test]
+    fn without_a_secret_key_secrets_are_plain() {
+        let none = Secrets::new(None).unwrap();
+        assert_eq!(none.store("sk-1").unwrap(), "plain:sk-1");
+        assert_eq!(none.open("plain:sk-1").unwrap().expose_secret(), "sk-1");
+        assert_eq!(
+            Secrets::new(Some(&"short".into())).unwrap_err(),
+            SecretError::ShortKey
+        );
+    }
+
+    #[test]
+    fn references_are_kept_and_followed() {
+        let ours = secrets("0123456789abcdef");
+        assert_eq!(ours.store("env:HOME").unwrap(), "env:HOME");
+        assert_eq!(
+            ours.open("env:HOME").unwrap().expose_secret(),
+            env::var("HOME").unwrap()
+        );
+        assert!(matches!(
+            ours.open("env:NO_SUCH_VARIABLE"),
+            Err(SecretError::MissingVariable(_))
+        ));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "sk-file\n").unwrap();
+        let stored = ours
+            .store(&format!("file:{}", file.path().display()))
+            .unwrap();
+        assert_eq!(ours.open(&stored).unwrap().expose_secret(), "sk-file");
+        assert!(matches!(
+            ours.open("file:/no/such/file"),
+            Err(SecretError::MissingFile { .. })
+        ));
+    }
+
+    #[test]
+    fn a_mask_shows_references_and_no_secret() {
+        assert_eq!(mask("env:KEY", None), "env:KEY");
+        assert_eq!(mask("sealed:v1:a:b", None), "****");
+        assert_eq!(mask("plain:short", Some(&"short".into())), "****");
+        assert_eq!(
+            mask("plain:sk-0123456789", Some(&"sk-0123456789".into())),
+            "****6789"
+        );
+        assert_eq!(mask("x", Some(&"ééééééééééééé".into())), "****éééé");
+    }
+}

@@ -1,0 +1,197 @@
+//! The snapshot in force, and what keeps it fresh.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use access::{ClientKey, KeyHash};
+use arc_swap::{ArcSwap, Guard};
+use entities::provider;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, DatabaseConnection, EntityTrait, IntoActiveModel,
+    TransactionTrait,
+};
+use tokio::{sync::Mutex, time::MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use upstream::Clients;
+
+use crate::{Error, Secrets, Snapshot, build::Rows, version};
+
+/// How often other replicas' changes are looked for.
+const POLL: Duration = Duration::from_secs(1);
+
+/// What a catalog is made of.
+pub struct CatalogSettings {
+    /// Where the configuration lives.
+    pub database: DatabaseConnection,
+    /// Opens and seals provider keys.
+    pub secrets: Secrets,
+    /// The clients that providers are called through.
+    pub clients: Clients,
+    /// Keys that are accepted besides those in the database.
+    pub fixed_keys: Vec<(KeyHash, ClientKey)>,
+    /// Told of each snapshot before requests see it.
+    pub on_change: Box<dyn Fn(&Snapshot) + Send + Sync>,
+}
+
+impl fmt::Debug for CatalogSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("CatalogSettings")
+            .finish_non_exhaustive()
+    }
+}
+
+/// Holds the snapshot in force; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    settings: CatalogSettings,
+    snapshot: ArcSwap<Snapshot>,
+    /// Reloads wait for each other, so that an older read never replaces a newer one.
+    reloading: Mutex<()>,
+}
+
+impl Catalog {
+    /// Loads the first snapshot. Keys stored plain are sealed on the way, where there is a secret key now.
+    ///
+    /// # Errors
+    /// The configuration cannot be read, or a sealed provider key not be opened.
+    pub async fn load(settings: CatalogSettings) -> Result<(Self, Poller), Error> {
+        if settings.secrets.seals() {
+            seal_plain_keys(&settings.database, &settings.secrets).await?;
+        }
+        let snapshot = read(&settings).await?;
+        (settings.on_change)(&snapshot);
+        let snapshot = ArcSwap::from_pointee(snapshot);
+        let catalog = Self {
+            inner: Arc::new(Inner {
+                settings,
+                snapshot,
+                reloading: Mutex::default(),
+            }),
+        };
+        Ok((catalog.clone(), Poller { catalog }))
+    }
+
+    /// The snapshot in force, to be looked at and let go.
+    #[must_use]
+    pub fn current(&self) -> Guard<Arc<Snapshot>> {
+        self.inner.snapshot.load()
+    }
+
+    /// The snapshot in force, to be kept for a whole request.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.inner.snapshot.load_full()
+    }
+
+    /// Opens and seals provider keys.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.inner.settings.secrets
+    }
+
+    /// The clients that providers are called through.
+    #[must_use]
+    pub fn clients(&self) -> &Clients {
+        &self.inner.settings.clients
+    }
+
+    /// Makes what is in the database the snapshot in force.
+    ///
+    /// # Errors
+    /// It cannot be read; the old snapshot stays.
+    pub async fn reload(&self) -> Result<(), Error> {
+        let _turn = self.inner.reloading.lock().await;
+        let snapshot = read(&self.inner.settings).await?;
+        (self.inner.settings.on_change)(&snapshot);
+        tracing::info!(config.version = snapshot.version, "configuration loaded");
+        self.inner.snapshot.store(Arc::new(snapshot));
+        Ok(())
+    }
+}
+
+async fn read(settings: &CatalogSettings) -> Result<Snapshot, Error> {
+    let rows = Rows::read(&settings.database).await?;
+    rows.into_snapshot(&settings.secrets, &settings.clients, &settings.fixed_keys)
+}
+
+async fn seal_plain_keys(database: &DatabaseConnection, secrets: &Secrets) -> Result<(), Error> {
+    let transaction = database.begin().await?;
+    let mut sealed = 0;
+    for row in provider::Entity::find().all(&transaction).await? {
+        let plain = row
+            .config
+            .get("api_key")
+            .and_then(|key| key.as_str())
+            .and_then(|key| key.strip_prefix("plain:"));
+        let Some(plain) = plain else { continue };
+        let stored = secrets.store(plain).map_err(|source| Error::SealedKey {
+            provider: row.name.clone(),
+            source,
+        })?;
+        let mut config = row.config.clone();
+        config["api_key"] = stored.into();
+        let mut changed = row.into_active_model();
+        changed.config = Set(config);
+        changed.update(&transaction).await?;
+        sealed += 1;
+    }
+    if sealed > 0 {
+        version::bump(&transaction).await?;
+        tracing::info!(
+            providers = sealed,
+            "provider keys that were stored plain are sealed now"
+        );
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Notices changes that others made.
+#[derive(Debug)]
+pub struct Poller {
+    catalog: Catalog,
+}
+
+impl Poller {
+    /// Polls until `stop`. While the database is away the last snapshot serves on.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(POLL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut was_away = false;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            match self.poll().await {
+                Ok(()) if was_away => {
+                    was_away = false;
+                    tracing::info!("the configuration can be read again");
+                }
+                Ok(()) => {}
+                Err(error) if !was_away => {
+                    was_away = true;
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the configuration cannot be read; the last one stays in force"
+                    );
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    async fn poll(&self) -> Result<(), Error> {
+        let latest = version::current(&self.catalog.inner.settings.database).await?;
+        if latest == self.catalog.current().version {
+            Ok(())
+        } else {
+            self.catalog.reload().await
+        }
+    }
+}
