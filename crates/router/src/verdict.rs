@@ -38,3 +38,66 @@ pub enum Verdict {
     /// Nothing was sent: the candidate's half-open trial was taken by another request, or a local limit was full.
     Held,
 }
+
+impl Verdict {
+    /// Whether another candidate may answer where this one did not.
+    pub const fn tries_next(self) -> bool {
+        !matches!(self, Self::Answered | Self::ClientFault | Self::ClientGone)
+    }
+
+    /// Whether the same candidate may answer a moment later.
+    pub const fn is_transient(self) -> bool {
+        matches!(
+            self,
+            Self::Failed
+                | Self::ConnectTimeout
+                | Self::Timeout
+                | Self::RateLimited { .. }
+                | Self::Overloaded { .. }
+        )
+    }
+
+    /// Whether the candidate was silent; it is not tried again for the same request.
+    pub const fn is_timeout(self) -> bool {
+        matches!(self, Self::ConnectTimeout | Self::Timeout)
+    }
+
+    /// Whether anything was sent, so that this was an attempt.
+    pub const fn is_attempt(self) -> bool {
+        !matches!(self, Self::Held)
+    }
+
+    /// Whether this speaks against the provider as a whole.
+    pub const fn is_held_against_provider(self) -> bool {
+        matches!(
+            self,
+            Self::Failed | Self::ConnectTimeout | Self::Misconfigured
+        )
+    }
+
+    /// Whether this makes the provider unhealthy at once, however well it did before.
+    pub const fn condemns_provider(self) -> bool {
+        matches!(self, Self::Misconfigured)
+    }
+
+    /// Whether this speaks against the association.
+    pub const fn is_held_against_association(self) -> bool {
+        matches!(
+            self,
+            Self::Failed | Self::ConnectTimeout | Self::Timeout | Self::NotFound
+        )
+    }
+
+    /// Whether this puts the association on a cooldown.
+    pub const fn cools_association(self) -> bool {
+        matches!(self, Self::RateLimited { .. } | Self::Overloaded { .. })
+    }
+
+    /// The pause the provider asked for.
+    pub const fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after } | Self::Overloaded { retry_after } => retry_after,
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The limit on repeated work: what keeps retries from multiplying an outage.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// Seconds that the budget looks back over, this one included.
+const WINDOW_SECONDS: u64 = 10;
+
+/// How much may be repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BudgetLimits {
+    /// Repeats allowed per hundred requests of the last ten seconds.
+    pub percent: u32,
+    /// Repeats allowed in any second, however few requests there are.
+    pub floor_per_second: u32,
+}
+
+impl Default for BudgetLimits {
+    fn default() -> Self {
+        Self {
+            percent: 20,
+            floor_per_second: 10,
+        }
+    }
+}
+
+/// The retry budget of a process, shared by all its walks. Lock-free; counting a request is one atomic operation.
+#[derive(Debug)]
+pub struct RetryBudget {
+    start: Instant,
+    limits: BudgetLimits,
+    requests: Window,
+    draws: Window,
+}
+
+impl RetryBudget {
+    /// A budget of 20% of the requests of the last ten seconds, but at least 10 in every second.
+    pub fn new(now: Instant) -> Self {
+        Self::with_limits(BudgetLimits::default(), now)
+    }
+
+    /// A budget with limits of one's own.
+    pub fn with_limits(limits: BudgetLimits, now: Instant) -> Self {
+        Self {
+            start: now,
+            limits,
+            requests: Window::default(),
+            draws: Window::default(),
+        }
+    }
+
+    /// Counts a request. A [`Walk`](crate::Walk) does this for its own.
+    pub(crate) fn on_request(&self, now: Instant) {
+        self.requests.add(self.second(now));
+    }
+
+    /// Takes one attempt out of the budget, and answers whether there was one. Walks draw for their own attempts;
+    /// callers draw for what they start beside a walk, such as hedges. Under contention the limits may be exceeded by
+    /// as many draws as run at the same instant.
+    pub fn try_draw(&self, now: Instant) -> bool {
+        let second = self.second(now);
+        let within_floor = self.draws.in_second(second) < u64::from(self.limits.floor_per_second);
+        let within_share = || {
+            self.draws.sum(second) * 100
+                < self.requests.sum(second) * u64::from(self.limits.percent)
+        };
+        let granted = within_floor || within_share();
+        if granted {
+            self.draws.add(second);
+        }
+        granted
+    }
+
+    fn second(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.start).as_secs()
+    }
+}
+
+/// Counts per second over the window. Each slot packs the second it belongs to (upper half) and its count.
+#[derive(Debug, Default)]
+struct Window([AtomicU64; WINDOW_SECONDS as usize]);
+
+impl Window {
+    fn slot(&self, second: u64) -> &AtomicU64 {
+        &self.0[(second % WINDOW_SECONDS) as usize]
+    }
+
+    fn add(&self, second: u64) {
+        let slot = self.slot(second);
+        let fresh = (second << 32) | 1;
+        let mut current = slot.load(Ordering::Relaxed);
+        // A slot that another thread has already moved on belongs to a later second: count there, the clock of this
+        // caller is only a moment behind.
+        while current >> 32 < second {
+            match slot.compare_exchange_weak(current, fresh, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(seen) => current = seen,
+            }
+        }
+        slot.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn in_second(&self, second: u64) -> u64 {
+        let value = self.slot(second).load(Ordering::Relaxed);
+        if value >> 32 == second {
+            value & u64::from(u32::MAX)
+        } else {
+            0
+        }
+    }
+
+    fn sum(&self, second: u64) -> u64 {
+        let oldest = second.saturating_sub(WINDOW_SECONDS - 1);
+        (oldest..=second).map(|second| self.in_second(second)).sum()
+    }
+}
