@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use crate::row::{MESSAGE_CHARS, MODEL_CHARS, shorten};
 use crate::{RequestRecord, StatsMetrics};
 
 /// Takes the records of ended requests. A cheap clone.
@@ -41,7 +42,12 @@ impl Recorder {
 
     /// Hands a record to the writer. Never blocks, never waits, never touches the database. If the queue is full,
     /// or the writer has ended, the record is lost: counted and logged.
-    pub fn record(&self, record: RequestRecord) {
+    pub fn record(&self, mut record: RequestRecord) {
+        // What a client or a provider wrote may be long, and the queue is bounded in records.
+        shorten(&mut record.model, MODEL_CHARS);
+        if let Some(message) = &mut record.error_message {
+            shorten(message, MESSAGE_CHARS);
+        }
         let metrics = &self.shared.metrics;
         metrics.queued.fetch_add(1, Relaxed);
         let reason = match self.shared.queue.try_send(record) {
