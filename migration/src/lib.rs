@@ -1,1 +1,48 @@
 //! The lone initial migration, and the check of a live schema against it.
+//!
+//! [`schema`] is one typed description of every table. [`up`] generates its statements from it, and [`check`] compares
+//! a live database with it, on SQLite, PostgreSQL and MySQL or MariaDB alike. The recommended way to change the schema
+//! is to edit the description and recreate the database, so a version number alone says little: two edits carry the
+//! same one. That is why `check` looks at the tables themselves, and why `up` does not pretend that a database made by
+//! another edit is fine.
+//!
+//! Tables that are not ours are never touched and never reported. This crate imports none of ours: yesterday's
+//! migration must not change when a struct does.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), migration::Error> {
+//! let db = migration::connect("sqlite::memory:").await?;
+//! let applied = migration::up(&db).await?;
+//! assert_eq!(applied, ["m20251004_000001_initial_schema"]);
+//! assert!(migration::check(&db).await?.is_empty());
+//! # Ok(())
+//! # }
+//! ```
+
+mod connect;
+mod ddl;
+mod difference;
+mod error;
+mod live;
+mod lock;
+mod m20251004_000001_initial_schema;
+mod migrate;
+mod schema;
+mod shape;
+mod tables;
+
+use std::time::Duration;
+
+pub use connect::{connect, connect_existing, place};
+pub use ddl::create as create_statements;
+pub use difference::{Aspect, Difference};
+pub use error::Error;
+pub use migrate::{
+    Migrator, Status, VERSION_TABLE, check, fresh, refresh, reset, status, up, verify,
+};
+pub use schema::{Column, ForeignKey, Kind, OnDelete, Schema, Table, Value};
+pub use tables::schema;
+
+/// How long a migration waits for another one, or for a table in use.
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,0 +1,161 @@
+//! Opening the database that a URL names, for the few statements of a migration or a check.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::SqliteConnectOptions;
+use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+
+use crate::{Error, LOCK_TIMEOUT};
+
+/// Opens the database at `url`, one connection at most.
+///
+/// `url` is `sqlite://path[?mode=rwc]`, `postgres://user:password@host/database` or
+/// `mysql://user:password@host/database`. An SQLite file named with `mode=rwc` is created together with its folder.
+pub async fn connect(url: &str) -> Result<DatabaseConnection, Error> {
+    if let Some(path) = sqlite_file(url)?
+        && has_mode(url, "rwc")
+        && let Some(folder) = path.parent()
+    {
+        std::fs::create_dir_all(folder).map_err(|source| Error::Folder {
+            path: folder.to_owned(),
+            source,
+        })?;
+    }
+    open(url, true).await
+}
+
+/// As [`connect`], but never creates anything: an SQLite file that is not there is [`Error::NoFile`].
+pub async fn connect_existing(url: &str) -> Result<DatabaseConnection, Error> {
+    if let Some(path) = sqlite_file(url)?
+        && !path.exists()
+    {
+        return Err(Error::NoFile(path));
+    }
+    open(url, false).await
+}
+
+/// The place a URL names, for messages: without user, password and parameters.
+pub fn place(url: &str) -> String {
+    if let Ok(Some(path)) = sqlite_file(url) {
+        return path.display().to_string();
+    }
+    // A password may hold anything, also a slash that should have been encoded: all up to the last @ goes.
+    let (scheme, rest) = url.split_once("://").unwrap_or(("database", url));
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    let host = host.split(['?', '#']).next().unwrap_or_default();
+    format!("{scheme}://{host}")
+}
+
+async fn open(url: &str, may_create: bool) -> Result<DatabaseConnection, Error> {
+    check_url(url)?;
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(1)
+        // An in-memory database lives as long as its connection.
+        .min_connections(1)
+        .idle_timeout(None::<Duration>)
+        .max_lifetime(None::<Duration>)
+        .acquire_timeout(Duration::from_secs(10))
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(move |sqlite| {
+            let sqlite = sqlite.busy_timeout(LOCK_TIMEOUT);
+            if may_create {
+                sqlite
+            } else {
+                sqlite.create_if_missing(false)
+            }
+        });
+    Database::connect(options)
+        .await
+        .map_err(|source| Error::Connect {
+            database: place(url),
+            source,
+        })
+}
+
+fn check_url(url: &str) -> Result<(), Error> {
+    if url.starts_with("sqlite:")
+        || url.starts_with("postgres://")
+        || url.starts_with("postgresql://")
+    {
+        return Ok(());
+    }
+    if !url.starts_with("mysql://") && !url.starts_with("mariadb://") {
+        return Err(Error::Url(
+            "must begin with sqlite://, postgres:// or mysql://",
+        ));
+    }
+    match place(url).splitn(4, '/').nth(3) {
+        Some(name) if !name.is_empty() => Ok(()),
+        _ => Err(Error::Url("names no database: mysql://host/DATABASE")),
+    }
+}
+
+/// The file an SQLite URL names; `None` for a server or a database in memory.
+fn sqlite_file(url: &str) -> Result<Option<PathBuf>, Error> {
+    if !url.starts_with("sqlite:") || url.contains(":memory:") || has_mode(url, "memory") {
+        return Ok(None);
+    }
+    let options = SqliteConnectOptions::from_str(url).map_err(|_| {
+        Error::Url(
+            "is not understood: sqlite://PATH?mode=rwc takes only mode, cache, immutable and vfs",
+        )
+    })?;
+    Ok(Some(options.get_filename().to_owned()))
+}
+
+fn has_mode(url: &str, mode: &str) -> bool {
+    let parameters = url.split_once('?').map_or("", |(_, rest)| rest);
+    parameters
+        .split('&')
+        .any(|parameter| parameter.strip_prefix("mode=") == Some(mode))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_show_no_secret() {
+        for (url, expected) in [
+            (
+                "postgres://me:secret@db:5432/app?sslmode=require",
+                "postgres://db:5432/app",
+            ),
+            ("mysql://root@127.0.0.1/app", "mysql://127.0.0.1/app"),
+            ("postgres://me:se/cr@et@db/app", "postgres://db/app"),
+            ("postgres://me:se?cr@db/app", "postgres://db/app"),
+            ("sqlite://data/x.db?mode=rwc", "data/x.db"),
+            ("nonsense:secret@host", "database://host"),
+        ] {
+            assert_eq!(place(url), expected);
+        }
+    }
+
+    #[test]
+    fn urls_that_cannot_work_are_refused_with_the_reason() {
+        for (url, expected) in [
+            ("oracle://x/y", "must begin with"),
+            ("", "must begin with"),
+            ("mysql://root@host:3306/", "names no database"),
+            ("mysql://root@host", "names no database"),
+        ] {
+            let error = check_url(url).unwrap_err().to_string();
+            assert!(error.contains(expected), "{url}: {error}");
+        }
+        assert!(sqlite_file("sqlite://x.db?mode=sideways").is_err());
+    }
+
+    #[test]
+    fn memory_is_no_file() {
+        for url in [
+            "sqlite::memory:",
+            "sqlite://:memory:",
+            "sqlite://?mode=memory",
+        ] {
+            assert_eq!(sqlite_file(url).unwrap(), None);
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The migration on real databases: SQLite files, and the PostgreSQL and MySQL or MariaDB servers that
+//! `TEST_POSTGRES_URL` and `TEST_MYSQL_URL` name. A server that cannot be reached fails the test.
+
+mod scratch;
+mod up;
