@@ -1,1 +1,24 @@
 //! Request records: written behind the request, rolled up by day, kept for a while.
+
+mod error;
+mod fault;
+mod metrics;
+mod record;
+mod recorder;
+mod retention;
+mod rollup;
+mod row;
+mod settings;
+mod spool;
+mod upsert;
+mod worker;
+mod write;
+
+pub use error::Error;
+pub use metrics::StatsMetrics;
+pub use record::{AttemptRecord, Counted, RequestRecord, Usage, UsageSource};
+pub use recorder::Recorder;
+pub use retention::delete_before;
+pub use row::counted;
+pub use settings::Settings;
+pub use worker::{Worker, start};
