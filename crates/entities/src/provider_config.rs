@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// Configuration of a provider, as stored. Unknown fields are refused: a misspelt setting must not pass unseen.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderConfig {
     /// What that vendor's SDK takes; absent means the vendor's own address.
@@ -29,6 +29,20 @@ pub struct ProviderConfig {
     /// PEM file of certificate authorities to trust instead of the public ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<String>,
+}
+
+impl Default for ProviderConfig {
+    fn default() -> Self {
+        Self {
+            base_url: None,
+            api_key: None,
+            priority: default_priority(),
+            weight: default_weight(),
+            headers: BTreeMap::new(),
+            proxy: None,
+            ca_file: None,
+        }
+    }
 }
 
 fn default_priority() -> i32 {

@@ -1,0 +1,167 @@
+//! The OpenAPI document, and the page that shows it. Nothing of it comes from elsewhere.
+
+use axum::{
+    Router,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, header};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Components, ContentBuilder, HttpMethod, InfoBuilder, License, OpenApi, OpenApiBuilder,
+        PathsBuilder, Ref, RefOr, Response as Described, ResponseBuilder, SecurityRequirement,
+        path::{Operation, OperationBuilder, PathItem},
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+        tag::{Tag, TagBuilder},
+    },
+};
+
+use crate::error::ErrorBody;
+
+const SCHEME: &str = "admin_key";
+
+const PAGE: &str = include_str!("docs/page.html");
+const SCRIPT: &str = include_str!("docs/page.js");
+const STYLE: &str = include_str!("docs/page.css");
+
+/// Paths of the gateway itself, which need no key.
+const OPEN: [(&str, &str); 7] = [
+    ("/health", "Whether the process is alive."),
+    ("/healthz", "Whether the process is alive."),
+    (
+        "/readyz",
+        "Whether it takes requests: 503 before the first configuration is loaded and while it shuts down.",
+    ),
+    ("/version", "The version of the gateway."),
+    (
+        "/metrics",
+        "Metrics for Prometheus; may be put behind the admin key.",
+    ),
+    ("/openapi.json", "This document."),
+    ("/docs", "This document as a page."),
+];
+
+const TAGS: [(&str, &str); 9] = [
+    ("providers", "Upstream accounts and servers."),
+    ("models", "The names clients ask for."),
+    (
+        "model-providers",
+        "Which provider serves a model, under which name, with which capabilities.",
+    ),
+    ("policies", "Strategy and clocks of a model."),
+    ("routing", "Who would be chosen, and why."),
+    ("keys", "Keys that clients call with."),
+    ("health", "How providers fare."),
+    ("statistics", "Figures and logs of requests."),
+    ("gateway", "The process itself; no key needed."),
+];
+
+/// The document of the API whose operations are `paths`, served below `/api`.
+pub(crate) fn document(paths: OpenApi) -> OpenApi {
+    let info = InfoBuilder::new()
+        .title("LLM Orchestrator admin API")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(include_str!("docs/description.md")))
+        .license(Some(License::new(env!("CARGO_PKG_LICENSE"))))
+        .build();
+    let mut document = OpenApiBuilder::new().info(info).build().nest("/api", paths);
+    let components = document.components.get_or_insert_with(Components::new);
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+    components.add_security_scheme(SCHEME, SecurityScheme::Http(scheme));
+    let mut nested = Vec::new();
+    ErrorBody::schemas(&mut nested);
+    components.schemas.extend(nested);
+    components
+        .schemas
+        .insert(ErrorBody::name().into_owned(), ErrorBody::schema());
+    for item in document.paths.paths.values_mut() {
+        operations(item).for_each(guarded);
+    }
+    let mut open = PathsBuilder::new();
+    for (path, summary) in OPEN {
+        let answer = ResponseBuilder::new().description("As it says.").build();
+        let operation = OperationBuilder::new()
+            .tag("gateway")
+            .summary(Some(summary))
+            .response("200", answer)
+            .build();
+        open = open.path(path, PathItem::new(HttpMethod::Get, operation));
+    }
+    document.paths.paths.extend(open.build().paths);
+    document.tags = Some(TAGS.map(tag).into());
+    document
+}
+
+fn tag((name, description): (&str, &str)) -> Tag {
+    TagBuilder::new()
+        .name(name)
+        .description(Some(description))
+        .build()
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [
+        &mut item.get,
+        &mut item.put,
+        &mut item.post,
+        &mut item.patch,
+        &mut item.delete,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Says of an operation what holds for all: that it needs the key, and what its errors look like.
+fn guarded(operation: &mut Operation) {
+    let none: [String; 0] = [];
+    operation.security = Some(vec![SecurityRequirement::new(SCHEME, none)]);
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name(ErrorBody::name())))
+        .build();
+    let error: Described = ResponseBuilder::new()
+        .description("An error: see `code` and `message`.")
+        .content("application/json", content)
+        .build();
+    operation
+        .responses
+        .responses
+        .insert("default".to_owned(), RefOr::T(error));
+}
+
+/// `/openapi.json`, and `/docs` with what the page loads.
+pub(crate) fn router(document: &OpenApi) -> Router {
+    // It cannot fail: the document is made of strings, lists and maps with string keys.
+    let json = Bytes::from(document.to_pretty_json().unwrap_or_default());
+    let serve = |kind: &'static str, bytes: Bytes| get(async move || file(kind, bytes));
+    let asset = |kind, text: &'static str| serve(kind, Bytes::from_static(text.as_bytes()));
+    Router::new()
+        .route("/openapi.json", serve("application/json", json))
+        .route("/docs", asset("text/html; charset=utf-8", PAGE))
+        .route(
+            "/docs/page.js",
+            asset("text/javascript; charset=utf-8", SCRIPT),
+        )
+        .route("/docs/page.css", asset("text/css; charset=utf-8", STYLE))
+}
+
+fn file(kind: &'static str, bytes: Bytes) -> Response {
+    const HEADERS: [(HeaderName, HeaderValue); 3] = [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(
+                "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-ancestors 'none'",
+            ),
+        ),
+        (
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
+        (
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("no-referrer"),
+        ),
+    ];
+    ([(header::CONTENT_TYPE, kind)], HEADERS, bytes).into_response()
+}

@@ -1,0 +1,129 @@
+//! What requests bring: bodies, ids and parameters, each refused by the name of the field at fault.
+
+use std::time::Duration;
+
+use axum::{
+    body::Body,
+    extract::{FromRequest, FromRequestParts, Path, Request},
+};
+use http::{HeaderMap, header, request::Parts};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+
+/// Largest body; a list of some thousand models is far below.
+const BODY_BYTES: usize = 1 << 20;
+
+/// How long a body may take.
+const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// A body that is a JSON object. Its fields are read by [`read`], so that PATCH can merge them first.
+#[derive(Debug)]
+pub(crate) struct JsonObject(pub(crate) Map<String, Value>);
+
+impl<S: Send + Sync> FromRequest<S> for JsonObject {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
+        let is_json = is_json(request.headers());
+        let bytes = bytes(request.into_body()).await?;
+        if is_json {
+            object(&bytes)
+        } else {
+            Err(Error::NotJson)
+        }
+    }
+}
+
+/// As [`JsonObject`], but there may be no body at all.
+#[derive(Debug)]
+pub(crate) struct OptionalJson(pub(crate) Map<String, Value>);
+
+impl<S: Send + Sync> FromRequest<S> for OptionalJson {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
+        let is_json = is_json(request.headers());
+        let bytes = bytes(request.into_body()).await?;
+        match (bytes.is_empty(), is_json) {
+            (true, _) => Ok(Self(Map::new())),
+            (false, true) => Ok(Self(object(&bytes)?.0)),
+            (false, false) => Err(Error::NotJson),
+        }
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+async fn bytes(body: Body) -> Result<bytes::Bytes, Error> {
+    let collected = tokio::time::timeout(BODY_TIME, Limited::new(body, BODY_BYTES).collect());
+    match collected.await.map_err(|_| Error::SlowBody)? {
+        Ok(whole) => Ok(whole.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::TooLarge(BODY_BYTES)),
+        Err(_) => Err(Error::BadBody),
+    }
+}
+
+fn object(bytes: &[u8]) -> Result<JsonObject, Error> {
+    match serde_json::from_slice(bytes).map_err(Error::BadJson)? {
+        Value::Object(fields) => Ok(JsonObject(fields)),
+        _ => Err(Error::invalid("body", "must be a JSON object")),
+    }
+}
+
+/// Reads fields into their types.
+///
+/// # Errors
+/// A field is unknown or of another type; the error names it.
+pub(crate) fn read<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, Error> {
+    serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| {
+        let field = error.path().to_string();
+        Error::invalid(field, error.into_inner().to_string())
+    })
+}
+
+/// The id in a path. One that is no number is one that does not exist.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Id(pub(crate) i64);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let text = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_or_else(|_| String::new(), |Path(text)| text);
+        text.parse()
+            .map(Self)
+            .map_err(|_| Error::NotFound(format!("id '{text}'")))
+    }
+}
+
+/// The parameters after the question mark.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        let pairs = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs))
+            .map(Self)
+            .map_err(|error| {
+                let field = error.path().to_string();
+                Error::invalid(field, error.into_inner().to_string())
+            })
+    }
+}

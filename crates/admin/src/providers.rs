@@ -1,0 +1,328 @@
+//! Providers: `/api/providers`.
+
+use std::collections::HashMap;
+
+use axum::{Json, extract::State};
+use catalog::{ProviderError, ProviderKind};
+use chrono::{DateTime, Utc};
+use entities::{ProviderConfig, model_provider, provider};
+use health::{Moment, State as HealthState};
+use http::StatusCode;
+use router::ProviderId;
+use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    AdminState,
+    error::Error,
+    extract::{Id, JsonObject, Query, read},
+    input,
+    page::{self, Page, PageQuery},
+    provider_config::{self, Before, ConfigBody, ConfigInput},
+};
+
+/// A provider to create, or what a PATCH makes of one.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProviderInput {
+    /// Unique, 1 to 100 characters.
+    #[schema(required = true, nullable = false, example = "openai")]
+    name: Option<String>,
+    /// The protocol it speaks: `openai`, which is any server compatible with OpenAI's API.
+    #[serde(rename = "type")]
+    #[schema(required = true, nullable = false, example = "openai")]
+    kind: Option<String>,
+    config: Option<ConfigInput>,
+    /// True by default.
+    enabled: Option<bool>,
+}
+
+/// A provider.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ProviderBody {
+    id: i64,
+    name: String,
+    #[serde(rename = "type")]
+    kind: String,
+    config: ConfigBody,
+    enabled: bool,
+    /// Why it cannot be called, as with a key whose environment variable is not set here; null if it can.
+    problem: Option<String>,
+    /// `healthy`, `degraded` or `unhealthy`; null before it is known.
+    health: Option<&'static str>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+/// What is known of providers besides their rows.
+struct Surroundings<'a> {
+    state: &'a AdminState,
+    health: HashMap<i64, HealthState>,
+}
+
+impl<'a> Surroundings<'a> {
+    fn of(state: &'a AdminState) -> Self {
+        let reports = state.health.report(Moment::now()).into_iter();
+        Self {
+            state,
+            health: reports
+                .map(|report| (report.provider_id, report.state))
+                .collect(),
+        }
+    }
+
+    fn show(&self, row: provider::Model) -> ProviderBody {
+        let catalog = &self.state.catalog;
+        let config = config_of(&row).unwrap_or_default();
+        ProviderBody {
+            config: ConfigBody::of(&config, catalog.secrets()),
+            problem: catalog
+                .current()
+                .problem(ProviderId(row.id))
+                .map(str::to_owned),
+            health: self.health.get(&row.id).map(|state| state.as_str()),
+            id: row.id,
+            name: row.name,
+            kind: row.kind,
+            enabled: row.enabled,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+fn config_of(row: &provider::Model) -> Result<ProviderConfig, serde_json::Error> {
+    serde_json::from_value(row.config.clone())
+}
+
+fn kind_of(given: Option<String>) -> Result<ProviderKind, Error> {
+    given
+        .ok_or_else(|| Error::invalid("type", "is missing"))?
+        .parse()
+        .map_err(|error: ProviderError| Error::invalid("type", error.to_string()))
+}
+
+fn stored(config: &ProviderConfig) -> Result<Value, Error> {
+    serde_json::to_value(config).map_err(|_| Error::Internal("a configuration is no JSON"))
+}
+
+/// The row of a provider.
+pub(crate) async fn find(
+    connection: &impl ConnectionTrait,
+    id: i64,
+) -> Result<provider::Model, Error> {
+    provider::Entity::find_by_id(id)
+        .one(connection)
+        .await?
+        .ok_or_else(|| Error::NotFound(format!("provider {id}")))
+}
+
+async fn must_be_free(
+    connection: &impl ConnectionTrait,
+    name: &str,
+    except: Option<i64>,
+) -> Result<(), Error> {
+    let taken = provider::Entity::find()
+        .filter(provider::Column::Name.eq(name))
+        .one(connection)
+        .await?;
+    if taken.is_some_and(|row| Some(row.id) != except) {
+        let message = format!("name: a provider '{name}' exists already");
+        return Err(Error::conflict("name", message));
+    }
+    Ok(())
+}
+
+/// Header names are the same in any case; in lower case they also merge as such.
+fn lower_header_names(fields: &mut Map<String, Value>) -> Result<(), Error> {
+    let headers = fields
+        .get_mut("config")
+        .and_then(|config| config.get_mut("headers"));
+    let Some(Value::Object(headers)) = headers else {
+        return Ok(());
+    };
+    let mut lowered = Map::new();
+    for (name, value) in std::mem::take(headers) {
+        let name = name.to_ascii_lowercase();
+        if lowered.insert(name.clone(), value).is_some() {
+            let field = format!("config.headers.{name}");
+            return Err(Error::invalid(field, "is given twice"));
+        }
+    }
+    *headers = lowered;
+    Ok(())
+}
+
+/// All providers, newest first.
+#[utoipa::path(get, path = "/providers", tag = "providers", params(PageQuery),
+    responses((status = 200, body = Page<ProviderBody>)))]
+pub(crate) async fn list(
+    State(state): State<AdminState>,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<Page<ProviderBody>>, Error> {
+    let select = provider::Entity::find();
+    let rows = page::rows(
+        &state.database,
+        select,
+        provider::Column::Id,
+        query,
+        |row| row.id,
+    )
+    .await?;
+    let surroundings = Surroundings::of(&state);
+    Ok(Json(rows.map(|row| surroundings.show(row))))
+}
+
+/// Creates a provider.
+#[utoipa::path(post, path = "/providers", tag = "providers", request_body = ProviderInput,
+    responses((status = 201, body = ProviderBody)))]
+pub(crate) async fn create(
+    State(state): State<AdminState>,
+    JsonObject(mut fields): JsonObject,
+) -> Result<(StatusCode, Json<ProviderBody>), Error> {
+    lower_header_names(&mut fields)?;
+    let input: ProviderInput = read(fields)?;
+    let name = input::name("name", input.name)?;
+    let kind = kind_of(input.kind)?;
+    let config = input
+        .config
+        .unwrap_or_default()
+        .resolve(kind, None, &state)?;
+    provider_config::check(0, &name, kind, &config, &state)?;
+    let change = state.change().await?;
+    must_be_free(change.on(), &name, None).await?;
+    let now = Utc::now();
+    let row = provider::ActiveModel {
+        id: NotSet,
+        name: Set(name),
+        kind: Set(kind.name().to_owned()),
+        config: Set(stored(&config)?),
+        enabled: Set(input.enabled.unwrap_or(true)),
+        created_at: Set(now),
+        updated_at: Set(now),
+    };
+    let row = row.insert(change.on()).await?;
+    change.commit().await?;
+    let body = Surroundings::of(&state).show(row);
+    Ok((StatusCode::CREATED, Json(body)))
+}
+
+/// One provider.
+#[utoipa::path(get, path = "/providers/{id}", tag = "providers", params(("id" = i64, Path)),
+    responses((status = 200, body = ProviderBody)))]
+pub(crate) async fn get(
+    State(state): State<AdminState>,
+    Id(id): Id,
+) -> Result<Json<ProviderBody>, Error> {
+    let row = find(&state.database, id).await?;
+    Ok(Json(Surroundings::of(&state).show(row)))
+}
+
+/// Changes a provider.
+///
+/// A merge patch: what is absent stays, null takes the default. `config.api_key` and header values that are absent or
+/// equal to their masks stay as they are; a `config.base_url` of another origin needs them anew.
+#[utoipa::path(patch, path = "/providers/{id}", tag = "providers", params(("id" = i64, Path)),
+    request_body(content = ProviderInput, content_type = "application/merge-patch+json"),
+    responses((status = 200, body = ProviderBody)))]
+pub(crate) async fn patch(
+    State(state): State<AdminState>,
+    Id(id): Id,
+    JsonObject(mut patch): JsonObject,
+) -> Result<Json<ProviderBody>, Error> {
+    lower_header_names(&mut patch)?;
+    let change = state.change().await?;
+    let row = find(change.on(), id).await?;
+    let is_reached_otherwise = patch.contains_key("config") || patch.contains_key("type");
+    let key_is_given = patch
+        .get("config")
+        .and_then(|config| config.get("api_key"))
+        .and_then(Value::as_str)
+        .is_some_and(|key| key.starts_with("env:") || key.starts_with("file:"));
+    let old = match config_of(&row) {
+        Err(error) if is_reached_otherwise => {
+            let reason = format!(
+                "what is stored cannot be read ({error}); delete the provider and create it anew"
+            );
+            return Err(Error::invalid("config", reason));
+        }
+        old => old.unwrap_or_default(),
+    };
+    let shown = ConfigBody::of(&old, state.catalog.secrets());
+    let mut fields = input::fields(json!({
+        "name": row.name, "type": row.kind, "config": shown, "enabled": row.enabled,
+    }));
+    input::merge(&mut fields, patch);
+    let input: ProviderInput = read(fields)?;
+    let name = input::name("name", input.name)?;
+    let enabled = input.enabled.unwrap_or(true);
+    must_be_free(change.on(), &name, Some(id)).await?;
+    let was_enabled = row.enabled;
+    let old_kind = row.kind.parse();
+    let mut changed = row.into_active_model();
+    if is_reached_otherwise || (enabled && !was_enabled) {
+        let kind = kind_of(input.kind)?;
+        let before = Before {
+            kind: old_kind.unwrap_or(kind),
+            config: old,
+            key_is_given,
+        };
+        let config = input
+            .config
+            .unwrap_or_default()
+            .resolve(kind, Some(&before), &state)?;
+        provider_config::check(id, &name, kind, &config, &state)?;
+        changed.kind = Set(kind.name().to_owned());
+        changed.config = Set(stored(&config)?);
+    }
+    changed.name = Set(name);
+    changed.enabled = Set(enabled);
+    changed.updated_at = Set(Utc::now());
+    let row = changed.update(change.on()).await?;
+    change.commit().await?;
+    Ok(Json(Surroundings::of(&state).show(row)))
+}
+
+/// How a provider is deleted.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeleteQuery {
+    /// Delete its associations too; without it a provider that has some stays.
+    #[serde(default)]
+    force: bool,
+}
+
+/// Deletes a provider.
+#[utoipa::path(delete, path = "/providers/{id}", tag = "providers", params(("id" = i64, Path), DeleteQuery),
+    responses((status = 204)))]
+pub(crate) async fn delete(
+    State(state): State<AdminState>,
+    Id(id): Id,
+    Query(query): Query<DeleteQuery>,
+) -> Result<StatusCode, Error> {
+    let change = state.change().await?;
+    find(change.on(), id).await?;
+    let associations = model_provider::Entity::find()
+        .filter(model_provider::Column::ProviderId.eq(id))
+        .count(change.on())
+        .await?;
+    if associations > 0 && !query.force {
+        let message = format!(
+            "provider {id} serves models through {associations} associations; add ?force=true to delete them too"
+        );
+        return Err(Error::Conflict {
+            field: None,
+            message,
+        });
+    }
+    provider::Entity::delete_by_id(id).exec(change.on()).await?;
+    change.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
