@@ -16,7 +16,8 @@ mod write;
 
 pub use error::Error;
 pub use metrics::StatsMetrics;
-pub use record::{AttemptRecord, Counted, RequestRecord, Usage, UsageSource};
+pub use protocol::{Usage, UsageSource};
+pub use record::{AttemptRecord, Counted, RequestRecord};
 pub use recorder::Recorder;
 pub use retention::delete_before;
 pub use row::counted;
