@@ -135,6 +135,23 @@ async fn an_unhealthy_provider_is_unhealthy_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_provider_that_live_trials_closed_is_saved_as_healthy() {
+    let (db, health, mut store) = gateway(1).await;
+    attempt(&health, 1, Verdict::Misconfigured);
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(5)).await;
+    attempt(&health, 1, Verdict::Answered);
+    tokio::time::resume();
+    store.flush(SUCCESS_DEBOUNCE).await.unwrap();
+    assert!(!rows(&db).await[0].is_healthy);
+    attempt(&health, 1, Verdict::Answered);
+    store.flush(SUCCESS_DEBOUNCE).await.unwrap();
+    let row = rows(&db).await.swap_remove(0);
+    assert_eq!((row.is_healthy, row.next_retry_at), (true, None));
+    assert_eq!(row.consecutive_successes, 2);
+}
+
+#[tokio::test]
 async fn errors_short_of_unhealthy_survive_as_well() {
     let (db, health, mut store) = gateway(1).await;
     attempt(&health, 1, Verdict::Failed);
