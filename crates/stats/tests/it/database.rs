@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use entities::{provider, request_log};
 use sea_orm::{
-    ActiveValue::Set, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait,
-    PaginatorTrait,
+    ActiveValue::Set, ConnectOptions, ConnectionTrait, Database, DatabaseConnection,
+    DatabaseTransaction, EntityTrait, PaginatorTrait, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
 };
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::link::Link;
+use crate::link::{Link, Mode};
 
 /// Providers 1 to this exist.
 pub(crate) const PROVIDERS: i64 = 4;
@@ -88,14 +89,55 @@ impl TestDatabase {
         }
     }
 
-    /// A connection for a worker. It waits 50 ms for a lock on SQLite, so that a test need not wait for long.
+    /// A connection for a worker. On SQLite it waits 50 ms for a lock, so that a test need not wait for long.
     pub(crate) async fn connect(&self) -> DatabaseConnection {
+        open(&self.linked(), 50).await
+    }
+
+    /// A connection for a worker that waits for a lock as long as one does in earnest.
+    pub(crate) async fn connect_patient(&self) -> DatabaseConnection {
+        open(&self.linked(), 5_000).await
+    }
+
+    fn linked(&self) -> String {
         let direct = direct(self.engine, &self.name, &self.folder);
-        let url = match &self.link {
+        match &self.link {
             Some(link) => direct.replace(&host(self.engine), &link.address()),
             None => direct,
-        };
-        open(&url, 50).await
+        }
+    }
+
+    /// Takes the database away until the outage ends: the link is cut, or, on SQLite, another writer holds the lock.
+    pub(crate) async fn outage(&self) -> Trouble<'_> {
+        self.trouble(Mode::Cut).await
+    }
+
+    /// Every answer takes this long; on SQLite the first one takes as long as the trouble does.
+    pub(crate) async fn slowness(&self, delay: Duration) -> Trouble<'_> {
+        self.trouble(Mode::Slow(delay)).await
+    }
+
+    async fn trouble(&self, mode: Mode) -> Trouble<'_> {
+        match &self.link {
+            Some(link) => {
+                link.set(mode);
+                Trouble {
+                    link: Some(link),
+                    lock: None,
+                }
+            }
+            None => {
+                let options = TransactionOptions {
+                    sqlite_transaction_mode: Some(SqliteTransactionMode::Exclusive),
+                    ..TransactionOptions::default()
+                };
+                let lock = self.db.begin_with_options(options).await.unwrap();
+                Trouble {
+                    link: None,
+                    lock: Some(lock),
+                }
+            }
+        }
     }
 
     pub(crate) async fn add_provider(&self, id: i64) {
@@ -120,6 +162,23 @@ impl TestDatabase {
 
     pub(crate) async fn log_count(&self) -> u64 {
         request_log::Entity::find().count(&self.db).await.unwrap()
+    }
+}
+
+/// Something is wrong with the database, until it ends.
+pub(crate) struct Trouble<'a> {
+    link: Option<&'a Arc<Link>>,
+    lock: Option<DatabaseTransaction>,
+}
+
+impl Trouble<'_> {
+    pub(crate) async fn end(self) {
+        if let Some(link) = self.link {
+            link.set(Mode::Open);
+        }
+        if let Some(lock) = self.lock {
+            lock.rollback().await.unwrap();
+        }
     }
 }
 

@@ -61,7 +61,7 @@ async fn serve(mut client: TcpStream, server: String, mode: watch::Receiver<Mode
         tokio::select! {
             count = client.read(&mut asked) => {
                 let Ok(count @ 1..) = count else { return };
-                let is_commit = asked[..count].windows(6).any(|bytes| bytes == b"COMMIT");
+                let is_commit = asked[..count].strip_suffix(b"\0").unwrap_or(&asked[..count]).ends_with(b"COMMIT");
                 if server.write_all(&asked[..count]).await.is_err() {
                     return;
                 }
