@@ -219,3 +219,6 @@ fn chances<'r>(
     chances.total = tier.iter().map(|place| chances.part(place)).sum();
     (chances.total > 0.0).then_some(chances)
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,8 @@ use std::time::Instant;
 use crate::dice::{below, mix, unit};
 use crate::{Candidate, CandidateState, Dice, Route, Strategy};
 
-/// A candidate's place in an order. Places compare by tier, then `is_late`, `key` and `tie`, smallest first; keys are
-/// the bits of non-negative doubles, which compare like the doubles themselves.
+/// A candidate's place in an order. Places compare by tier, then `is_late`, `key` and `tie`, smallest first. Where a
+/// key is a double it stands there as its bits, which compare alike since it is never negative.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
     pub(crate) tier: u32,

@@ -1,5 +1,7 @@
 //! Request records: written behind the request, rolled up by day, kept for a while.
 
+pub mod query;
+
 mod error;
 mod fault;
 mod metrics;

@@ -19,6 +19,7 @@ use sea_orm::{
 };
 
 use crate::Error;
+use crate::fault::is_damaged;
 use crate::row::Row;
 use crate::write::Batch;
 use slot::Slot;
@@ -115,8 +116,18 @@ impl Spool {
             path: folder.clone(),
             source,
         })?;
-        let db = connect(&slot).await.map_err(Error::Spool)?;
-        let (rows, bytes) = content(&db, Condition::all()).await.map_err(Error::Spool)?;
+        let (db, rows, bytes) = match load(&slot).await {
+            Err(error) if is_damaged(&error) => {
+                let kept = slot.put_damaged_aside().map_err(|source| Error::SpoolDir {
+                    path: folder.clone(),
+                    source,
+                })?;
+                tracing::error!(%error, path = %kept.display(), "the spool was damaged; it begins anew");
+                load(&slot).await
+            }
+            result => result,
+        }
+        .map_err(Error::Spool)?;
         if rows > 0 {
             tracing::info!(
                 spool.rows = rows,
@@ -317,6 +328,12 @@ impl Spool {
         }
         Ok(set_aside::Entity::find().count(orphan).await? == 0)
     }
+}
+
+async fn load(slot: &Slot) -> Result<(DatabaseConnection, u64, u64), DbErr> {
+    let db = connect(slot).await?;
+    let (rows, bytes) = content(&db, Condition::all()).await?;
+    Ok((db, rows, bytes))
 }
 
 async fn connect(slot: &Slot) -> Result<DatabaseConnection, DbErr> {
