@@ -198,9 +198,10 @@ impl<S: CandidateState, D: Dice> Orderer<'_, S, D> {
     fn choose_of_two(&mut self, tier: &mut [Place]) {
         let punctual = tier.iter().take_while(|place| !place.is_late()).count();
         if let (Some(dice), 2..) = (&mut self.dice, punctual) {
+            // The second is drawn among the others. Those from `one` on stand a place further back, but then `one` is
+            // the better of the two anyway.
             let one = below(dice.next_u64(), punctual);
             let other = below(dice.next_u64(), punctual - 1);
-            let other = other + usize::from(other >= one);
             tier[..=one.min(other)].rotate_right(1);
         }
     }
