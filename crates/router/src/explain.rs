@@ -189,7 +189,7 @@ impl Chances<'_> {
 
     fn part(&self, place: &Place) -> f64 {
         match () {
-            () if place.is_late => 0.0,
+            () if place.is_late() => 0.0,
             () if self.by_weight => place.weight(self.route),
             () => f64::from(place.share),
         }

@@ -94,13 +94,9 @@ impl<'a> Screen<'a> {
         let candidates = route.candidates().iter().enumerate();
         let fit = candidates
             .filter_map(|(index, candidate)| Some((self.judge(candidate).ok()?, index, candidate)));
-        let home = fit.min_by_key(|(tier, index, candidate)| {
+        let home = fit.min_by_key(|(tier, index, _)| {
             let place = Place::new(*tier, *index, 1.0);
-            (
-                *tier,
-                candidate.weight() == 0,
-                rendezvous(session, &place, route),
-            )
+            (*tier, rendezvous(session, &place, route))
         });
         home.map(|(_, _, candidate)| candidate.provider())
     }

@@ -194,6 +194,32 @@ fn names_choose_and_order() {
 }
 
 #[test]
+fn weight_zero_comes_last_of_a_named_provider_too() {
+    for strategy in Strategy::ALL {
+        let (model, providers, mut associations) =
+            specs(strategy, &[(1, 1, 0), (2, 1, 1), (3, 1, 1)]);
+        for association in &mut associations {
+            association.provider = ProviderId(3);
+        }
+        let table = RouteTable::build([model], providers, associations).unwrap();
+        let request = Request {
+            provider: Some("p3"),
+            ..Request::default()
+        };
+        for seed in 0..20 {
+            let route = table.route("m").unwrap();
+            let plan = route.plan(
+                &request,
+                &State::default(),
+                Instant::now(),
+                &mut Seeded(seed),
+            );
+            assert_eq!(ids(&plan.unwrap())[2], 1, "{strategy}");
+        }
+    }
+}
+
+#[test]
 fn the_unfit_are_skipped_while_one_is_fit() {
     let now = Instant::now();
     let table = table(

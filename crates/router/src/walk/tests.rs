@@ -341,6 +341,20 @@ fn the_held_do_not_count() {
 }
 
 #[test]
+fn back_in_a_tier_its_lasting_failures_are_not_repeated() {
+    let tiers = [(1, 9), (2, 9), (3, 5), (4, 1)];
+    let held: &[Verdict] = &[Verdict::Held];
+    let script: Script<'_> = &[
+        (1, &[Verdict::NotFound]),
+        (2, &[FAILED]),
+        (3, held),
+        (4, held),
+    ];
+    let reason = failed(FailureClass::Other, false);
+    check(&tiers, 2, script, &[1, 3, 4, 2, 2], reason);
+}
+
+#[test]
 fn one_class_of_failure_stays_and_a_mixture_does_not() {
     let pair = [(1, 1), (2, 1)];
     let with_pause = |class, seconds| {
