@@ -1,13 +1,17 @@
-//! What a record costs the request that hands it over.
+//! What a record costs the request that hands it over, and what it costs to write it.
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on should panic")]
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use stats::{AttemptRecord, Counted, Recorder, RequestRecord, Usage, UsageSource};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use stats::{AttemptRecord, Counted, Recorder, RequestRecord, Settings, Usage, UsageSource};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+const ROWS: u64 = 20_000;
 
 fn example(key_name: &Arc<str>, provider_model: &Arc<str>) -> RequestRecord {
     RequestRecord {
@@ -69,5 +73,56 @@ fn record(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, record);
+/// From the first record to the last commit, on an embedded database.
+fn write(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (key_name, provider_model) = (Arc::from("team-a"), Arc::from("gpt-4o-mini-2024-07-18"));
+    let mut group = criterion.benchmark_group("write");
+    group.throughput(Throughput::Elements(ROWS)).sample_size(10);
+    group.bench_function("20,000 rows to SQLite", |bencher| {
+        bencher.iter_batched(
+            || {
+                let record = || RequestRecord {
+                    request_id: Uuid::now_v7(),
+                    ..example(&key_name, &provider_model)
+                };
+                let folder = tempfile::tempdir().unwrap();
+                let started = runtime.block_on(async {
+                    let url = format!(
+                        "sqlite://{}?mode=rwc",
+                        folder.path().join("main.db").display()
+                    );
+                    let db = migration::connect(&url).await.unwrap();
+                    migration::up(&db).await.unwrap();
+                    stats::start(Settings::new(folder.path().join("spool")), db)
+                        .await
+                        .unwrap()
+                });
+                (
+                    folder,
+                    started,
+                    (0..ROWS).map(|_| record()).collect::<Vec<_>>(),
+                )
+            },
+            |(folder, (recorder, worker), records)| {
+                records
+                    .into_iter()
+                    .for_each(|record| recorder.record(record));
+                let stop = CancellationToken::new();
+                stop.cancel();
+                runtime.block_on(worker.run(stop));
+                let metrics = recorder.metrics();
+                assert_eq!((metrics.written(), metrics.lost()), (ROWS, 0));
+                folder
+            },
+            BatchSize::PerIteration,
+        );
+    });
+}
+
+criterion_group!(benches, record, write);
 criterion_main!(benches);

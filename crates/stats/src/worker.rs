@@ -266,12 +266,21 @@ impl Desk {
         }
         self.rescue(now).await;
         if self.adopt_at <= now {
-            self.adopt_at = now + ADOPT_EVERY;
-            if let Err(error) = self.spool.adopt().await {
-                tracing::warn!(%error, "cannot take over the spool of a process that is no more");
-            }
-            self.metrics.spooled.store(self.spool.rows(), Relaxed);
+            self.adopt(now).await;
         }
+    }
+
+    async fn adopt(&mut self, now: Instant) {
+        let pause = match self.spool.adopt().await {
+            Ok(true) => GATHER,
+            Ok(false) => ADOPT_EVERY,
+            Err(error) => {
+                tracing::warn!(%error, "cannot take over the spool of a process that is no more");
+                ADOPT_EVERY
+            }
+        };
+        self.adopt_at = now + pause;
+        self.metrics.spooled.store(self.spool.rows(), Relaxed);
     }
 
     /// Sends the next group on its way, if none is.

@@ -1,4 +1,5 @@
 //! The write-behind against real databases: SQLite, PostgreSQL and MariaDB.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod database;
 mod link;
@@ -28,3 +29,18 @@ macro_rules! on_every_engine {
     };
 }
 pub(crate) use on_every_engine;
+
+/// Runs a test on the engines that are reached over a network.
+macro_rules! on_every_server {
+    ($name:ident) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn postgres() {
+            crate::database::run(crate::database::Engine::Postgres, super::$name).await;
+        }
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn mysql() {
+            crate::database::run(crate::database::Engine::MySql, super::$name).await;
+        }
+    };
+}
+pub(crate) use on_every_server;

@@ -3,21 +3,19 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::database::{Engine, TestDatabase};
+use crate::database::TestDatabase;
 use crate::link::Mode;
 use crate::records::{Running, check_days, eventually, random_record, record, settings};
 
-crate::on_every_engine!(
-    a_commit_whose_answer_is_lost_is_not_repeated,
-    a_spool_that_is_replayed_again_adds_nothing,
-);
+crate::on_every_engine!(a_spool_that_is_replayed_again_adds_nothing);
 
-async fn a_commit_whose_answer_is_lost_is_not_repeated(database: &TestDatabase) {
-    let Some(link) = &database.link else {
-        // An embedded database cannot commit without answering; its replay is the other test.
-        assert_eq!(database.engine, Engine::Sqlite);
-        return;
-    };
+// An embedded database cannot commit without answering.
+mod a_commit_whose_answer_is_lost_is_not_repeated {
+    crate::on_every_server!(lose_the_answer);
+}
+
+async fn lose_the_answer(database: &TestDatabase) {
+    let link = database.link.as_ref().unwrap();
     let running = Running::start(database).await;
     let metrics = running.recorder.metrics().clone();
     link.set(Mode::SwallowCommits);

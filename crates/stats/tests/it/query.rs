@@ -7,7 +7,7 @@ use stats::{Counted, RequestRecord};
 use crate::database::TestDatabase;
 use crate::records::{Running, attempt, record};
 
-crate::on_every_engine!(pages_and_filters, totals_and_days);
+crate::on_every_engine!(pages_and_filters, totals_of_the_last_hours, figures_per_day);
 
 fn noon() -> DateTime<Utc> {
     "2026-03-01T12:00:00.25Z".parse().unwrap()
@@ -74,7 +74,8 @@ async fn pages_and_filters(database: &TestDatabase) {
     assert_eq!(logs(db, &case_matters, None, 10).await.unwrap(), []);
 }
 
-async fn totals_and_days(database: &TestDatabase) {
+/// A request that failed over, one for a model that does not exist, and one of the day before.
+async fn write_three(database: &TestDatabase) {
     let running = Running::start(database).await;
     let mut failover = RequestRecord {
         arrived_at: noon(),
@@ -103,7 +104,10 @@ async fn totals_and_days(database: &TestDatabase) {
         running.recorder.record(record);
     }
     running.stop().await;
+}
 
+async fn totals_of_the_last_hours(database: &TestDatabase) {
+    write_three(database).await;
     let found = summary(&database.db, noon()).await.unwrap();
     let answered = Totals {
         requests: 1,
@@ -145,7 +149,10 @@ async fn totals_and_days(database: &TestDatabase) {
         .await
         .unwrap();
     assert_eq!(nothing.totals, Totals::default());
+}
 
+async fn figures_per_day(database: &TestDatabase) {
+    write_three(database).await;
     let today = noon().date_naive();
     let days = daily(&database.db, today, today).await.unwrap();
     let figures = |day: &entities::provider_stats::Model| {
