@@ -17,7 +17,9 @@ use sea_orm::{
 };
 use upstream::Clients;
 
-use crate::{Model, Policy, Provider, ProviderError, Secrets, Snapshot, version};
+use crate::{
+    Model, Policy, Provider, ProviderError, Secrets, Snapshot, snapshot::revision, version,
+};
 
 /// Why the configuration cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -95,8 +97,14 @@ impl Rows {
             .collect();
         let mut providers = HashMap::new();
         let mut problems = HashMap::new();
+        let mut revisions = HashMap::new();
         let mut provider_specs = Vec::new();
         for row in self.providers {
+            let config = row.config.to_string();
+            revisions.insert(
+                ProviderId(row.id),
+                revision(&[row.kind.as_bytes(), config.as_bytes()]),
+            );
             let (spec, made) = provider_of(row, secrets, clients)?;
             match made {
                 Ok(provider) => {
@@ -132,6 +140,7 @@ impl Rows {
                 .collect(),
             providers,
             problems,
+            revisions,
         })
     }
 }

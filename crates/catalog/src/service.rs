@@ -1,6 +1,13 @@
 //! The snapshot in force, and what keeps it fresh.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use access::{ClientKey, KeyHash};
 use arc_swap::{ArcSwap, Guard};
@@ -17,6 +24,9 @@ use crate::{Error, Secrets, Snapshot, build::Rows, version};
 
 /// How often other replicas' changes are looked for.
 const POLL: Duration = Duration::from_secs(1);
+
+/// How long the database may take before it counts as away.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a catalog is made of.
 pub struct CatalogSettings {
@@ -52,6 +62,7 @@ struct Inner {
     snapshot: ArcSwap<Snapshot>,
     /// Reloads wait for each other, so that an older read never replaces a newer one.
     reloading: Mutex<()>,
+    database_is_up: AtomicBool,
 }
 
 impl Catalog {
@@ -71,6 +82,7 @@ impl Catalog {
                 settings,
                 snapshot,
                 reloading: Mutex::default(),
+                database_is_up: AtomicBool::new(true),
             }),
         };
         Ok((catalog.clone(), Poller { catalog }))
@@ -98,6 +110,12 @@ impl Catalog {
     #[must_use]
     pub fn clients(&self) -> &Clients {
         &self.inner.settings.clients
+    }
+
+    /// Whether the database answered the last time it was asked for changes, which is each second.
+    #[must_use]
+    pub fn is_database_up(&self) -> bool {
+        self.inner.database_is_up.load(Ordering::Relaxed)
     }
 
     /// Makes what is in the database the snapshot in force.
@@ -162,26 +180,34 @@ impl Poller {
     pub async fn run(self, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(POLL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut was_away = false;
+        let is_up = &self.catalog.inner.database_is_up;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = ticks.tick() => {}
             }
-            match self.poll().await {
-                Ok(()) if was_away => {
-                    was_away = false;
-                    tracing::info!("the configuration can be read again");
+            match tokio::time::timeout(PATIENCE, self.poll()).await {
+                Ok(Ok(())) => {
+                    if !is_up.swap(true, Ordering::Relaxed) {
+                        tracing::info!("the configuration can be read again");
+                    }
                 }
-                Ok(()) => {}
-                Err(error) if !was_away => {
-                    was_away = true;
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "the configuration cannot be read; the last one stays in force"
-                    );
+                Ok(Err(error)) => {
+                    if is_up.swap(false, Ordering::Relaxed) {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(
+                            error,
+                            "the configuration cannot be read; the last one stays in force"
+                        );
+                    }
                 }
-                Err(_) => {}
+                Err(_) => {
+                    if is_up.swap(false, Ordering::Relaxed) {
+                        tracing::warn!(
+                            "the database does not answer; the last configuration stays in force"
+                        );
+                    }
+                }
             }
         }
     }

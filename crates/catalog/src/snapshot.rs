@@ -35,6 +35,7 @@ pub struct Snapshot {
     pub(crate) models: HashMap<Arc<str>, Model>,
     pub(crate) providers: HashMap<ProviderId, Arc<Provider>>,
     pub(crate) problems: HashMap<ProviderId, String>,
+    pub(crate) revisions: HashMap<ProviderId, u64>,
 }
 
 impl Snapshot {
@@ -66,13 +67,36 @@ impl Snapshot {
         self.problems.get(&id).map(String::as_str)
     }
 
-    /// Every association, with its provider.
-    pub fn candidates(&self) -> impl Iterator<Item = (CandidateId, ProviderId)> {
-        self.routes
-            .routes()
-            .flat_map(Route::candidates)
-            .map(|candidate| (candidate.id(), candidate.provider()))
+    /// Every provider, also one that is disabled or cannot be called, with a number that changes when its type or its
+    /// configuration does.
+    pub fn revisions(&self) -> impl Iterator<Item = (ProviderId, u64)> {
+        self.revisions.iter().map(|(id, revision)| (*id, *revision))
     }
+
+    /// Every association, with its provider and a number that changes when the provider's name for the model does.
+    pub fn candidates(&self) -> impl Iterator<Item = (CandidateId, ProviderId, u64)> {
+        let candidates = self.routes.routes().flat_map(Route::candidates);
+        candidates.map(|it| {
+            (
+                it.id(),
+                it.provider(),
+                revision(&[it.provider_model().as_bytes()]),
+            )
+        })
+    }
+}
+
+/// A number that differs where the parts do.
+pub(crate) fn revision(parts: &[&[u8]]) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher
+            .update(&(part.len() as u64).to_le_bytes())
+            .update(part);
+    }
+    let mut first = [0; 8];
+    first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    u64::from_le_bytes(first)
 }
 
 /// The router's number for an endpoint.

@@ -371,3 +371,6 @@ fn pause(trips: u32, max_pause: Duration, jitter: impl FnOnce() -> f64) -> Durat
     };
     nominal.mul_f64(spread).min(max_pause)
 }
+
+#[cfg(test)]
+mod tests;

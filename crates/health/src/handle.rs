@@ -169,7 +169,7 @@ impl Health {
     }
 
     /// Keeps what was stored of providers until they are configured.
-    pub(crate) fn restore(&self, saved: impl IntoIterator<Item = (ProviderId, Saved)>) {
+    pub(crate) fn keep_stored(&self, saved: impl IntoIterator<Item = (ProviderId, Saved)>) {
         self.stored().extend(saved);
     }
 
@@ -241,3 +241,6 @@ impl CandidateState for Health {
         association.is_none_or(|it| it.lane.claim_cooling_trial(now))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,7 +62,7 @@ pub(crate) struct ProviderExt {
 /// What only associations have.
 #[derive(Debug, Default)]
 pub(crate) struct AssociationExt {
-    pub(crate) cooling_until: Option<Instant>,
+    cooling_until: Option<Instant>,
     cooling_trial: Option<Instant>,
     pub(crate) latency: PeakEwma,
     pub(crate) recent: Recents,
@@ -78,8 +78,11 @@ pub(crate) trait Extension {
     /// Tells the log of a change of state.
     fn announce(id: i64, transition: Transition);
 
+    /// Is told of each change of state, under the lock.
+    fn changed(&mut self);
+
     /// Whether nothing here keeps requests away.
-    fn is_calm(&mut self, now: Instant) -> bool;
+    fn is_calm(&self, now: Instant) -> bool;
 }
 
 impl Extension for ProviderExt {
@@ -92,7 +95,11 @@ impl Extension for ProviderExt {
         }
     }
 
-    fn is_calm(&mut self, _now: Instant) -> bool {
+    fn changed(&mut self) {
+        self.changes += 1;
+    }
+
+    fn is_calm(&self, _now: Instant) -> bool {
         true
     }
 }
@@ -107,9 +114,10 @@ impl Extension for AssociationExt {
         }
     }
 
-    fn is_calm(&mut self, now: Instant) -> bool {
-        self.cooling_until = self.cooling_until.filter(|until| *until > now);
-        self.cooling_until.is_none()
+    fn changed(&mut self) {}
+
+    fn is_calm(&self, now: Instant) -> bool {
+        self.cooling_until(now).is_none()
     }
 }
 
@@ -145,7 +153,7 @@ impl<Ext: Extension> Lane<Ext> {
 
     /// Begins an attempt; see [`Breaker::claim`].
     pub(crate) fn claim(&self, anyway: bool, now: Instant) -> Option<Claim> {
-        let claim = if self.calm.load(Ordering::Acquire) {
+        let claim = if self.is_calm() {
             Claim {
                 epoch: self.epoch.load(Ordering::Relaxed),
                 ..Claim::default()
@@ -183,28 +191,23 @@ impl<Ext: Extension> Lane<Ext> {
 
     /// Tells the atomics what the breaker has come to, gives the lock back, and tells people if the state is another.
     fn publish(&self, mut core: MutexGuard<'_, Core<Ext>>, now: Instant) {
-        let transition = core.note_state(now);
+        let (to, reason) = core.breaker.state(now);
+        let from = std::mem::replace(&mut core.seen, to);
+        if from != to {
+            core.ext.changed();
+        }
         let calm = core.ext.is_calm(now) && core.breaker.is_calm();
         self.epoch.store(core.breaker.epoch(), Ordering::Relaxed);
         self.calm.store(calm, Ordering::Release);
         drop(core);
-        if let Some(transition) = transition {
-            self.kind.entered.count(transition.to);
-            Ext::announce(self.id, transition);
+        if from != to {
+            self.kind.entered.count(to);
+            Ext::announce(self.id, Transition { from, to, reason });
         }
     }
 
     fn is_calm(&self) -> bool {
         self.calm.load(Ordering::Acquire)
-    }
-}
-
-impl<Ext> Core<Ext> {
-    /// The change of state since it was last asked for.
-    fn note_state(&mut self, now: Instant) -> Option<Transition> {
-        let (to, reason) = self.breaker.state(now);
-        let from = std::mem::replace(&mut self.seen, to);
-        (from != to).then_some(Transition { from, to, reason })
     }
 }
 
@@ -281,8 +284,7 @@ impl AssociationLane {
         }
         let mut core = self.lock();
         let gate = core.breaker.gate(now);
-        let cooling = core.ext.cooling_until.filter(|until| *until > now);
-        (gate, core.breaker.errors(), cooling)
+        (gate, core.breaker.errors(), core.ext.cooling_until(now))
     }
 
     /// Ends an attempt.
@@ -318,6 +320,11 @@ impl AssociationLane {
 }
 
 impl AssociationExt {
+    /// The end of its cooldown, unless that has passed.
+    pub(crate) fn cooling_until(&self, now: Instant) -> Option<Instant> {
+        self.cooling_until.filter(|until| *until > now)
+    }
+
     fn note(&mut self, outcome: &Outcome, now: Instant) {
         use router::Verdict::{Answered, ConnectTimeout, Held, Timeout};
         if outcome.verdict == Held {

@@ -169,3 +169,6 @@ impl<P: Probe> Prober<P> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,7 +106,7 @@ fn of_association(association: &Association, now: Moment) -> AssociationReport {
     let in_flight = association.lane.in_flight();
     let mut core = association.lane.lock();
     let (state, reason) = core.breaker.state(now.instant);
-    let cooling_until = core.ext.cooling_until.filter(|until| *until > now.instant);
+    let cooling_until = core.ext.cooling_until(now.instant);
     let latency = core.ext.latency.get(now.instant);
     AssociationReport {
         model_provider_id: association.candidate.0,

@@ -77,3 +77,63 @@ impl Schedule {
         self.slots.insert(provider, slot);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use router::ProviderId;
+
+    use super::Schedule;
+
+    const INTERVAL: Duration = Duration::from_secs(300);
+
+    /// Who is due, of provider 1 alone, that many seconds after the start.
+    fn is_due(
+        schedule: &mut Schedule,
+        start: Instant,
+        at_s: u64,
+        retry_s: Option<u64>,
+        dice: f64,
+    ) -> bool {
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let target = (ProviderId(1), retry_s.map(at));
+        let due = schedule.due([target].into_iter(), at(at_s), || dice);
+        due == [ProviderId(1)]
+    }
+
+    #[test]
+    fn the_first_probe_comes_within_ten_seconds_or_the_interval() {
+        for (interval_s, dice, due_s) in [(300, 0.0, 0), (300, 0.5, 5), (2, 0.5, 1)] {
+            let start = Instant::now();
+            let mut schedule = Schedule::new(Duration::from_secs(interval_s));
+            for at_s in 0..due_s {
+                assert!(!is_due(&mut schedule, start, at_s, None, dice), "{at_s}");
+            }
+            assert!(is_due(&mut schedule, start, due_s, None, dice), "{due_s}");
+        }
+    }
+
+    #[test]
+    fn the_next_comes_an_interval_later_or_when_the_pause_is_over() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(INTERVAL);
+        schedule.started(ProviderId(1), start, || 0.0);
+        assert!(!is_due(&mut schedule, start, 269, None, 0.0));
+        assert!(is_due(&mut schedule, start, 270, None, 0.0));
+        assert!(!is_due(&mut schedule, start, 39, Some(40), 0.0));
+        assert!(is_due(&mut schedule, start, 40, Some(40), 0.0));
+        // Its last probe is too recent.
+        assert!(!is_due(&mut schedule, start, 4, Some(0), 0.0));
+        assert!(is_due(&mut schedule, start, 5, Some(0), 0.0));
+    }
+
+    #[test]
+    fn who_is_no_target_any_more_is_forgotten() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(INTERVAL);
+        schedule.started(ProviderId(1), start, || 0.0);
+        schedule.due(std::iter::empty(), start, || 0.0);
+        assert!(schedule.slots.is_empty());
+    }
+}

@@ -31,11 +31,11 @@ impl Health {
     ///
     /// # Errors
     /// [`Error::Database`] when the table cannot be read.
-    pub async fn load(&self, db: &DatabaseConnection) -> Result<(), Error> {
+    pub async fn restore(&self, db: &DatabaseConnection) -> Result<(), Error> {
         let rows = Entity::find().all(db).await?;
         let saved =
             |row: entities::provider_health::Model| (ProviderId(row.provider_id), row.into());
-        self.restore(rows.into_iter().map(saved));
+        self.keep_stored(rows.into_iter().map(saved));
         Ok(())
     }
 }
@@ -54,6 +54,15 @@ struct Written {
     changes: u64,
     last_success: Stamp,
     at: Moment,
+}
+
+/// A provider whose row is out of date.
+#[derive(Debug)]
+struct Changed {
+    provider: ProviderId,
+    saved: Saved,
+    /// What the database will know.
+    written: Written,
 }
 
 impl Store {
@@ -110,15 +119,12 @@ impl Store {
             if is_outage(&error) {
                 return Err(error);
             }
-            // One row's fault must not keep the others waiting.
-            for row in batch {
-                self.upsert_one(row).await?;
-            }
+            self.upsert_singly(batch).await?;
         }
         Ok(())
     }
 
-    fn changed(&mut self, success_debounce: Duration) -> Vec<(ProviderId, Saved, Written)> {
+    fn changed(&mut self, success_debounce: Duration) -> Vec<Changed> {
         let registry = self.health.registry();
         let now = Moment::now();
         self.written
@@ -143,36 +149,47 @@ impl Store {
                     last_success,
                     at: now,
                 };
-                changed.push((*id, Saved::of(&provider.lane, now), written));
+                changed.push(Changed {
+                    provider: *id,
+                    saved: Saved::of(&provider.lane, now),
+                    written,
+                });
             }
         }
         changed
     }
 
-    /// Writes one row. A provider that was deleted meanwhile has nothing to be written to.
-    async fn upsert_one(&mut self, row: &(ProviderId, Saved, Written)) -> Result<(), DbErr> {
-        let Err(error) = self.upsert(std::slice::from_ref(row)).await else {
-            return Ok(());
-        };
-        if !matches!(
-            error.sql_err(),
-            Some(SqlErr::ForeignKeyConstraintViolation(_))
-        ) {
-            return Err(error);
+    /// Writes rows one by one, so that the fault of one does not keep the others waiting. A provider that was deleted
+    /// meanwhile has nothing to be written to.
+    async fn upsert_singly(&mut self, rows: &[Changed]) -> Result<(), DbErr> {
+        let mut result = Ok(());
+        for row in rows {
+            let Err(error) = self.upsert(std::slice::from_ref(row)).await else {
+                continue;
+            };
+            if is_outage(&error) {
+                return Err(error);
+            }
+            if matches!(
+                error.sql_err(),
+                Some(SqlErr::ForeignKeyConstraintViolation(_))
+            ) {
+                tracing::debug!(
+                    provider.id = row.provider.0,
+                    "health of a deleted provider dropped"
+                );
+                self.written.insert(row.provider, row.written);
+            } else {
+                result = Err(error);
+            }
         }
-        let (provider, _, written) = row;
-        tracing::debug!(
-            provider.id = provider.0,
-            "health of a deleted provider dropped"
-        );
-        self.written.insert(*provider, *written);
-        Ok(())
+        result
     }
 
-    async fn upsert(&mut self, rows: &[(ProviderId, Saved, Written)]) -> Result<(), DbErr> {
+    async fn upsert(&mut self, rows: &[Changed]) -> Result<(), DbErr> {
         let models = rows
             .iter()
-            .map(|(provider, saved, _)| saved.clone().into_row(*provider));
+            .map(|row| row.saved.clone().into_row(row.provider));
         let replace = OnConflict::column(Column::ProviderId)
             .update_columns([
                 Column::IsHealthy,
@@ -189,8 +206,8 @@ impl Store {
             .on_conflict(replace)
             .exec_without_returning(&self.db)
             .await?;
-        for (provider, _, written) in rows {
-            self.written.insert(*provider, *written);
+        for row in rows {
+            self.written.insert(row.provider, row.written);
         }
         Ok(())
     }
@@ -206,3 +223,6 @@ fn backoff(failures: u32) -> Duration {
         .saturating_mul(1 << failures.min(16))
         .min(MAX_BACKOFF)
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use crate::settings::Settings;
 use crate::store::Store;
 
 /// Makes the handle, and the worker that probes providers and saves their health to `db`. The caller reads back what was
-/// saved with [`Health::load`], configures the handle and runs the worker.
+/// saved with [`Health::restore`], configures the handle and runs the worker.
 pub fn start<P: Probe>(
     settings: &Settings,
     db: DatabaseConnection,

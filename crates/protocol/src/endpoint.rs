@@ -2,7 +2,6 @@
 
 /// The protocol a client speaks; errors are told in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Protocol {
     /// OpenAI's APIs.
     OpenAi,
@@ -10,7 +9,6 @@ pub enum Protocol {
 
 /// An operation that is routed to a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Endpoint {
     /// `POST /v1/chat/completions`
     ChatCompletions,

@@ -1,1 +1,35 @@
 //! One request, from accept to record: plan, attempt, relay.
+//!
+//! [`Proxy::serve`] is the walk of a request, told in `walk.rs` from top to bottom. Its stations are the modules beside
+//! it. On this path there is no database call and no lock held across an await; a body that keeps its protocol is passed
+//! on as the bytes it came in.
+//!
+//! Invariants: `attempts` is the only caller of providers and the only reporter of verdicts. A stream is committed to a
+//! candidate by its first real content; before that a failure means the next candidate, after it an error event, never a
+//! second beginning. A request that was authenticated is recorded exactly once, also when the client hangs up.
+
+mod attempt;
+mod attempts;
+mod authenticate;
+mod body;
+mod edge;
+mod error;
+mod failure;
+mod intake;
+mod ledger;
+mod metrics;
+mod models;
+mod orchestration;
+mod probe;
+mod relay;
+mod settings;
+mod surface;
+mod tap;
+mod walk;
+
+pub use body::Body;
+pub use metrics::Metrics;
+pub use probe::Prober;
+pub use settings::Settings;
+pub use surface::is_client_path;
+pub use walk::{Parts, Proxy};

@@ -114,3 +114,89 @@ impl Window {
         (oldest..=second).map(|second| self.in_second(second)).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// How many draws of a thousand are granted at `now`.
+    fn granted(budget: &RetryBudget, now: Instant) -> usize {
+        (0..1_000).filter(|_| budget.try_draw(now)).count()
+    }
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[test]
+    fn ten_per_second_are_always_granted() {
+        let start = Instant::now();
+        let budget = RetryBudget::new(start);
+        for second in 0..30 {
+            assert_eq!(granted(&budget, start + seconds(second)), 10);
+        }
+    }
+
+    #[test]
+    fn a_fifth_of_the_requests_of_ten_seconds_is_granted() {
+        let start = Instant::now();
+        let budget = RetryBudget::new(start);
+        for second in 0..10 {
+            for _ in 0..100 {
+                budget.on_request(start + seconds(second));
+            }
+        }
+        assert_eq!(granted(&budget, start + seconds(9)), 200);
+        // The share is used up; what is left is the floor of the next second.
+        assert_eq!(granted(&budget, start + seconds(10)), 10);
+    }
+
+    #[test]
+    fn old_requests_and_old_draws_are_forgotten() {
+        let start = Instant::now();
+        let budget = RetryBudget::new(start);
+        for _ in 0..1_000 {
+            budget.on_request(start);
+        }
+        assert_eq!(granted(&budget, start + seconds(9)), 200);
+        for _ in 0..1_000 {
+            budget.on_request(start + seconds(15));
+        }
+        assert_eq!(
+            granted(&budget, start + seconds(18)),
+            10,
+            "the draws of second 9 still count"
+        );
+        assert_eq!(
+            granted(&budget, start + seconds(19)),
+            190,
+            "now only those of second 18 do"
+        );
+        assert_eq!(granted(&budget, start + seconds(60)), 10);
+    }
+
+    #[test]
+    fn a_caller_whose_clock_lags_is_counted() {
+        let start = Instant::now();
+        let budget = RetryBudget::new(start);
+        budget.on_request(start + seconds(10));
+        budget.on_request(start);
+        assert_eq!(budget.requests.sum(10), 2);
+    }
+
+    #[test]
+    fn counting_from_many_threads_loses_nothing() {
+        let start = Instant::now();
+        let budget = RetryBudget::new(start);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    (0..10_000).for_each(|index| budget.on_request(start + seconds(index / 2_000)))
+                });
+            }
+        });
+        assert_eq!(budget.requests.sum(5), 40_000);
+    }
+}

@@ -45,3 +45,45 @@ impl PeakEwma {
         (-now.saturating_duration_since(at).as_secs_f64() / self.decay_seconds).exp()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[track_caller]
+    fn check(ewma: &PeakEwma, now: Instant, expected_ms: f64) {
+        let latency = ewma.latency(now).unwrap().as_secs_f64() * 1e3;
+        assert!(
+            (latency - expected_ms).abs() < 0.01,
+            "{latency} instead of {expected_ms} ms"
+        );
+    }
+
+    #[test]
+    fn peaks_count_at_once_and_fade() {
+        let start = Instant::now();
+        let mut ewma = PeakEwma::new(SECOND);
+        assert_eq!(ewma.latency(start), None);
+        ewma.observe(Duration::from_millis(100), start);
+        check(&ewma, start, 100.0);
+        ewma.observe(Duration::from_millis(900), start);
+        check(&ewma, start, 900.0);
+        // Silence lets it fade: to 1/e after the decay time.
+        check(&ewma, start + SECOND, 900.0 / std::f64::consts::E);
+        // A faster answer pulls it down as far as the old value has faded.
+        ewma.observe(Duration::from_millis(100), start + SECOND);
+        let kept = (-1.0_f64).exp();
+        check(&ewma, start + SECOND, 900.0 * kept + 100.0 * (1.0 - kept));
+    }
+
+    #[test]
+    fn a_clock_that_lags_and_no_decay_are_no_trouble() {
+        let start = Instant::now();
+        let mut ewma = PeakEwma::new(Duration::ZERO);
+        ewma.observe(SECOND, start + SECOND);
+        check(&ewma, start, 1000.0);
+        check(&ewma, start + SECOND + SECOND, 0.0);
+    }
+}

@@ -189,7 +189,7 @@ impl Chances<'_> {
 
     fn part(&self, place: &Place) -> f64 {
         match () {
-            () if place.is_late => 0.0,
+            () if place.is_late() => 0.0,
             () if self.by_weight => place.weight(self.route),
             () => f64::from(place.share),
         }
@@ -219,3 +219,6 @@ fn chances<'r>(
     chances.total = tier.iter().map(|place| chances.part(place)).sum();
     (chances.total > 0.0).then_some(chances)
 }
+
+#[cfg(test)]
+mod tests;

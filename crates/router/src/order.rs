@@ -6,8 +6,11 @@ use std::time::Instant;
 use crate::dice::{below, mix, unit};
 use crate::{Candidate, CandidateState, Dice, Route, Strategy};
 
-/// A candidate's place in an order. Places compare by tier, then `is_late`, `key` and `tie`, smallest first; keys are
-/// the bits of non-negative doubles, which compare like the doubles themselves.
+/// Set in the key of those that come after all others of their tier. Doubles that are not negative leave it free.
+const LATE: u64 = 1 << 63;
+
+/// A candidate's place in an order. Places compare by tier, then by `key` and `tie`, smallest first. Where a key is a
+/// double it stands there as its bits, which compare alike since it is never negative.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
     pub(crate) tier: u32,
@@ -15,8 +18,6 @@ pub(crate) struct Place {
     pub(crate) index: u32,
     /// Factor on the weight, in `0.0..=1.0`.
     pub(crate) share: f32,
-    /// After all others of its tier, whatever the key.
-    pub(crate) is_late: bool,
     key: u64,
     tie: u64,
 }
@@ -32,7 +33,6 @@ impl Place {
             tier,
             index: index as u32,
             share,
-            is_late: false,
             key: 0,
             tie: 0,
         }
@@ -42,14 +42,19 @@ impl Place {
         &route.candidates()[self.index as usize]
     }
 
-    /// The weight in force: 1 instead of 0, since those of weight 0 are set apart by their tier or by `is_late`.
+    /// The weight in force: 1 instead of 0, since those of weight 0 are set apart by their tier or by being late.
     pub(crate) fn weight(&self, route: &Route) -> f64 {
         let weight = self.candidate(route).weight().max(1) as f64;
         weight * f64::from(self.share)
     }
 
-    fn rank(&self) -> (bool, u64, u64, u32) {
-        (self.is_late, self.key, self.tie, self.index)
+    /// Whether it comes after all others of its tier, whatever the strategy says.
+    pub(crate) fn is_late(&self) -> bool {
+        self.key & LATE != 0
+    }
+
+    fn rank(&self) -> (u64, u64, u32) {
+        (self.key, self.tie, self.index)
     }
 }
 
@@ -69,7 +74,10 @@ impl<S: CandidateState, D: Dice> Orderer<'_, S, D> {
         if places.len() < 2 {
             return;
         }
-        places.sort_unstable_by_key(|place| (place.tier, place.index));
+        // Only names in the request can make it otherwise.
+        if !places.is_sorted_by_key(|place| place.tier) {
+            places.sort_by_key(|place| place.tier);
+        }
         let turn = match &self.dice {
             _ if self.route.strategy() != Strategy::RoundRobin => 0,
             Some(_) => self.route.turn.fetch_add(1, Ordering::Relaxed),
@@ -156,7 +164,7 @@ impl<S: CandidateState, D: Dice> Orderer<'_, S, D> {
     fn by_cost(&mut self, tier: &mut [Place]) {
         for place in tier {
             let cost = self.state.cost(place.candidate(self.route).id());
-            place.key = cost.unwrap_or(u64::MAX);
+            place.key = cost.unwrap_or(u64::MAX).min(!LATE);
             place.tie = race(self.roll(), place.weight(self.route));
         }
     }
@@ -164,30 +172,36 @@ impl<S: CandidateState, D: Dice> Orderer<'_, S, D> {
     /// Weight 0 in a tier with others comes last. Where keys do not heed the share, a candidate with less than its
     /// full share gives way in the same proportion of cases.
     fn set_late(&mut self, tier: &mut [Place]) {
+        let is_spare = |place: &Place| place.candidate(self.route).weight() == 0;
+        let spares = tier.iter().filter(|place| is_spare(place)).count();
+        let is_mixed = 0 < spares && spares < tier.len();
+        if !is_mixed && tier.iter().all(|place| place.share >= 1.0) {
+            return;
+        }
         let heeds_share = matches!(self.route.strategy(), Strategy::Weighted | Strategy::Sticky);
-        let is_mixed = tier
-            .iter()
-            .any(|place| place.candidate(self.route).weight() > 0);
         for place in tier {
-            let is_spare = is_mixed && place.candidate(self.route).weight() == 0;
+            let is_spare = is_mixed && is_spare(place);
             let gives_way = match &mut self.dice {
                 Some(dice) if place.share < 1.0 && !heeds_share => {
                     unit(dice.next_u64()) > f64::from(place.share)
                 }
                 _ => place.share == 0.0,
             };
-            place.is_late = is_spare || gives_way;
+            if is_spare || gives_way {
+                place.key |= LATE;
+            }
         }
     }
 
     /// Moves the better of two drawn candidates to the front. Going by the best alone would send everyone to the same
     /// candidate until its measure catches up.
     fn choose_of_two(&mut self, tier: &mut [Place]) {
-        let punctual = tier.iter().take_while(|place| !place.is_late).count();
+        let punctual = tier.iter().take_while(|place| !place.is_late()).count();
         if let (Some(dice), 2..) = (&mut self.dice, punctual) {
+            // The second is drawn among the others. Those from `one` on stand a place further back, but then `one` is
+            // the better of the two anyway.
             let one = below(dice.next_u64(), punctual);
             let other = below(dice.next_u64(), punctual - 1);
-            let other = other + usize::from(other >= one);
             tier[..=one.min(other)].rotate_right(1);
         }
     }

@@ -197,3 +197,6 @@ impl<'r> Plan<'r> {
         Walk::new(self, budget)
     }
 }
+
+#[cfg(test)]
+mod tests;

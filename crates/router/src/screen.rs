@@ -11,12 +11,12 @@ use crate::{Candidate, Capabilities, ProviderId, Refusal, Request, Route};
 pub enum LeftOut {
     /// The request names other providers.
     NotNamed,
+    /// The client key may not use the provider.
+    NotAllowed,
     /// The association is disabled.
     AssociationDisabled,
     /// The provider is disabled.
     ProviderDisabled,
-    /// The client key may not use the provider.
-    NotAllowed,
     /// The provider does not serve this kind of request.
     EndpointNotServed,
     /// It lacks what the request needs.
@@ -94,13 +94,9 @@ impl<'a> Screen<'a> {
         let candidates = route.candidates().iter().enumerate();
         let fit = candidates
             .filter_map(|(index, candidate)| Some((self.judge(candidate).ok()?, index, candidate)));
-        let home = fit.min_by_key(|(tier, index, candidate)| {
+        let home = fit.min_by_key(|(tier, index, _)| {
             let place = Place::new(*tier, *index, 1.0);
-            (
-                *tier,
-                candidate.weight() == 0,
-                rendezvous(session, &place, route),
-            )
+            (*tier, rendezvous(session, &place, route))
         });
         home.map(|(_, _, candidate)| candidate.provider())
     }
@@ -108,14 +104,14 @@ impl<'a> Screen<'a> {
     /// The tier of a candidate that can serve the request; lower numbers are tried first.
     pub(crate) fn judge(&self, candidate: &Candidate) -> Result<u32, LeftOut> {
         let tier = self.tier(candidate).ok_or(LeftOut::NotNamed)?;
+        if !self.allows(candidate) {
+            return Err(LeftOut::NotAllowed);
+        }
         if !candidate.is_enabled() {
             return Err(LeftOut::AssociationDisabled);
         }
         if !candidate.is_provider_enabled() {
             return Err(LeftOut::ProviderDisabled);
-        }
-        if !self.allows(candidate) {
-            return Err(LeftOut::NotAllowed);
         }
         if !candidate.endpoints().contains(self.request.endpoint) {
             return Err(LeftOut::EndpointNotServed);
@@ -137,31 +133,30 @@ impl<'a> Screen<'a> {
     pub(crate) fn refusal(&self, route: &Route) -> Refusal {
         let mut closest = (0, Refusal::NothingEnabled);
         let mut missing_in_all = self.request.requirements;
-        for left_out in route
-            .candidates()
-            .iter()
-            .filter_map(|candidate| self.judge(candidate).err())
-        {
-            let next = match left_out {
-                LeftOut::NotAllowed => (1, Refusal::NotAllowed),
-                LeftOut::EndpointNotServed => (2, Refusal::EndpointNotServed),
-                LeftOut::MissingCapability(missing) => {
+        for candidate in route.candidates() {
+            let reached = match self.judge(candidate) {
+                Err(LeftOut::NotAllowed) => (1, Refusal::NotAllowed),
+                Err(LeftOut::AssociationDisabled | LeftOut::ProviderDisabled) => {
+                    (2, Refusal::NothingEnabled)
+                }
+                Err(LeftOut::EndpointNotServed) => (3, Refusal::EndpointNotServed),
+                Err(LeftOut::MissingCapability(missing)) => {
                     missing_in_all = missing_in_all.common(missing);
-                    let named = if missing_in_all.is_empty() {
-                        self.request.requirements
-                    } else {
-                        missing_in_all
-                    };
-                    closest = (3, Refusal::MissingCapability(named));
-                    continue;
+                    (4, Refusal::MissingCapability(missing_in_all))
                 }
                 _ => continue,
             };
-            if next.0 > closest.0 {
-                closest = next;
+            if reached.0 >= closest.0 {
+                closest = reached;
             }
         }
-        closest.1
+        match closest.1 {
+            // Each can do a part, but none can do all.
+            Refusal::MissingCapability(missing) if missing.is_empty() => {
+                Refusal::MissingCapability(self.request.requirements)
+            }
+            refusal => refusal,
+        }
     }
 
     fn names(&self) -> impl Iterator<Item = &'a str> {

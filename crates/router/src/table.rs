@@ -329,3 +329,103 @@ impl Candidate {
         self.tier
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::specs;
+
+    const ROWS: [(i64, i32, u32); 2] = [(1, 1, 1), (2, 1, 1)];
+
+    type Specs = (Vec<ModelSpec>, Vec<ProviderSpec>, Vec<AssociationSpec>);
+
+    #[track_caller]
+    fn check_refused(spoil: impl FnOnce(&mut Specs), message: &str) {
+        let (model, providers, associations) = specs(Strategy::Weighted, &ROWS);
+        let other = ModelSpec {
+            id: ModelId(2),
+            name: "other".into(),
+            ..model.clone()
+        };
+        let mut specs = (vec![model, other], providers, associations);
+        spoil(&mut specs);
+        let error = RouteTable::build(specs.0, specs.1, specs.2).unwrap_err();
+        assert_eq!(error.to_string(), message);
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        check_refused(
+            |specs| specs.0[1].id = ModelId(1),
+            "two models have the id 1",
+        );
+        check_refused(
+            |specs| specs.0[1].name = "m".into(),
+            "two models have the name `m`",
+        );
+        check_refused(
+            |specs| specs.1[1].id = ProviderId(1),
+            "two providers have the id 1",
+        );
+        check_refused(
+            |specs| specs.1[1].name = "p1".into(),
+            "two providers have the name `p1`",
+        );
+        check_refused(
+            |specs| specs.2[1].id = CandidateId(1),
+            "two associations have the id 1",
+        );
+        let message = "association 2 names the model 7, which does not exist";
+        check_refused(|specs| specs.2[1].model = ModelId(7), message);
+        let message = "association 2 names the provider 7, which does not exist";
+        check_refused(|specs| specs.2[1].provider = ProviderId(7), message);
+    }
+
+    #[test]
+    fn routes_are_found_by_name_and_list_all_their_candidates() {
+        let (model, providers, mut associations) = specs(Strategy::Cheapest, &ROWS);
+        associations[1].enabled = false;
+        let empty = ModelSpec {
+            id: ModelId(2),
+            name: "empty".into(),
+            enabled: false,
+            ..model.clone()
+        };
+        let table = RouteTable::build([model, empty], providers, associations).unwrap();
+        let route = table.route("m").unwrap();
+        assert_eq!(
+            (route.id(), route.is_enabled(), route.strategy()),
+            (ModelId(1), true, Strategy::Cheapest)
+        );
+        let enabled: Vec<bool> = route
+            .candidates()
+            .iter()
+            .map(Candidate::is_enabled)
+            .collect();
+        assert_eq!(enabled, [true, false]);
+        assert!(
+            table
+                .route("empty")
+                .is_some_and(|route| !route.is_enabled() && route.candidates().is_empty())
+        );
+        assert!(table.route("M").is_none());
+        assert_eq!(table.routes().count(), 2);
+        assert_eq!(
+            (table.provider_id("p2"), table.provider_id("m")),
+            (Some(ProviderId(2)), None)
+        );
+    }
+
+    #[test]
+    fn tiers_go_by_priority_and_weight_zero_comes_after_them() {
+        let rows = [(1, 5, 1), (2, 9, 0), (3, 9, 1), (4, 5, 0), (5, 5, 3)];
+        let table = crate::testing::table(Strategy::Weighted, &rows);
+        let route = table.route("m").unwrap();
+        let tiers: Vec<_> = route
+            .candidates()
+            .iter()
+            .map(|candidate| (candidate.id().0, candidate.tier()))
+            .collect();
+        assert_eq!(tiers, [(3, 0), (1, 1), (5, 1), (2, 2), (4, 3)]);
+    }
+}

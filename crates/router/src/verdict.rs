@@ -101,3 +101,61 @@ impl Verdict {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAUSE: Option<Duration> = Some(Duration::from_secs(7));
+
+    /// The letters say what holds: next candidate, transient, silent, against the provider (at once), against the
+    /// association, cooldown, attempt.
+    #[track_caller]
+    fn check(verdict: Verdict, letters: &str) {
+        let claims = [
+            ('n', verdict.tries_next()),
+            ('t', verdict.is_transient()),
+            ('s', verdict.is_timeout()),
+            ('p', verdict.is_held_against_provider()),
+            ('!', verdict.condemns_provider()),
+            ('a', verdict.is_held_against_association()),
+            ('c', verdict.cools_association()),
+            ('x', verdict.is_attempt()),
+        ];
+        let found: String = claims
+            .iter()
+            .filter(|(_, holds)| *holds)
+            .map(|(letter, _)| letter)
+            .collect();
+        assert_eq!(found, letters, "{verdict:?}");
+    }
+
+    #[test]
+    fn every_verdict_means_what_the_table_says() {
+        check(Verdict::Answered, "x");
+        check(Verdict::ClientFault, "x");
+        check(Verdict::ClientGone, "x");
+        check(Verdict::ContextLengthExceeded, "nx");
+        check(Verdict::Failed, "ntpax");
+        check(Verdict::ConnectTimeout, "ntspax");
+        check(Verdict::Timeout, "ntsax");
+        check(Verdict::NotFound, "nax");
+        check(Verdict::Misconfigured, "np!x");
+        check(Verdict::RateLimited { retry_after: PAUSE }, "ntcx");
+        check(Verdict::Overloaded { retry_after: PAUSE }, "ntcx");
+        check(Verdict::Held, "n");
+    }
+
+    #[test]
+    fn only_those_who_ask_for_a_pause_get_one() {
+        assert_eq!(
+            Verdict::RateLimited { retry_after: PAUSE }.retry_after(),
+            PAUSE
+        );
+        assert_eq!(
+            Verdict::Overloaded { retry_after: PAUSE }.retry_after(),
+            PAUSE
+        );
+        assert_eq!(Verdict::Failed.retry_after(), None);
+    }
+}

@@ -209,14 +209,16 @@ impl<'r> Walk<'r> {
         let mark = &mut self.marks[current];
         mark.offers = self.pass + 1;
         mark.failed_at = Some(now);
-        mark.pause = verdict.retry_after().unwrap_or(Duration::ZERO);
+        let pause = verdict.retry_after().unwrap_or(Duration::ZERO);
+        // Providers may ask for centuries, which no clock can add up.
+        mark.pause = pause.min(LONGEST_PAUSE);
         if verdict == Verdict::Held {
             mark.is_barred = true;
             self.take_back();
             return None;
         }
         mark.was_sent = true;
-        mark.is_barred = verdict.is_timeout() || mark.pause > LONGEST_PAUSE;
+        mark.is_barred = !verdict.is_transient() || verdict.is_timeout() || pause > LONGEST_PAUSE;
         if verdict == Verdict::ContextLengthExceeded {
             self.overflowed = Some(current);
         } else if verdict.is_transient() {
@@ -249,10 +251,10 @@ impl<'r> Walk<'r> {
                         None => break,
                     }
                 }
-                if let Some(next) = self.repeatable(now) {
-                    if let Some(charge) = self.pay(false, now) {
-                        return self.repeat(next, charge, now, dice);
-                    }
+                if let Some(next) = self.repeatable(now)
+                    && let Some(charge) = self.pay(false, now)
+                {
+                    return self.repeat(next, charge, now, dice);
                 }
             }
             match self.next_tier() {
@@ -429,8 +431,10 @@ impl Record {
             Some(other) if other != class => Some(FailureClass::Other),
             _ => Some(class),
         };
-        if let Some(pause) = verdict.retry_after() {
-            let ready_at = now + pause;
+        if let Some(ready_at) = verdict
+            .retry_after()
+            .and_then(|pause| now.checked_add(pause))
+        {
             self.soonest = Some(
                 self.soonest
                     .map_or(ready_at, |soonest| soonest.min(ready_at)),
@@ -439,3 +443,6 @@ impl Record {
         self.ended_on_overflow = verdict == Verdict::ContextLengthExceeded;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,6 +48,12 @@ impl Fault {
     }
 }
 
+/// Whether an SQLite file is not one, or is damaged (CORRUPT, NOTADB).
+pub(crate) fn is_damaged(error: &DbErr) -> bool {
+    code(error)
+        .is_some_and(|code| matches!(code.parse::<u32>().map(|code| code & 0xff), Ok(11 | 26)))
+}
+
 fn code(error: &DbErr) -> Option<String> {
     let (DbErr::Conn(source) | DbErr::Exec(source) | DbErr::Query(source)) = error else {
         return None;

@@ -1,4 +1,34 @@
 //! Request records: written behind the request, rolled up by day, kept for a while.
+//!
+//! A [`Recorder`] takes what the proxy tells about an ended request and returns at once. The [`Worker`] behind it writes
+//! rows in batches, each batch with what it adds to the days of providers and keys in one transaction.
+//!
+//! - Every record becomes exactly one row of `request_logs`. Each batch has an id that is committed with it, so a batch
+//!   whose answer was lost is recognised when it comes again.
+//! - Every figure of `provider_stats` and `key_usage` is the sum over the rows' attempts of that UTC day; [`counted`] is
+//!   the rule that reads success or failure off a stored attempt.
+//! - What the database has not confirmed within 150 ms lies in the spool on local disk, so a killed process loses at most
+//!   what ended in its last 250 ms. However long the database is away or slow, no request notices.
+//! - Only when memory and spool are both full is a record lost. That is counted and logged, as is a row that the database
+//!   refuses for its data; such a row is kept in the spool's `set_aside` table.
+//!
+//! It deliberately does not read what it wrote in order to add to it, and never holds more rows in memory than the queue
+//! and the batches on their way.
+//!
+//! ```no_run
+//! # async fn example(db: sea_orm::DatabaseConnection) -> Result<(), stats::Error> {
+//! let stop = tokio_util::sync::CancellationToken::new();
+//! let (recorder, worker) = stats::start(stats::Settings::new("data/spool"), db).await?;
+//! let worker = tokio::spawn(worker.run(stop.clone()));
+//! // Requests are served; each ends in `recorder.record(..)`.
+//! stop.cancel();
+//! worker.await.expect("the worker does not panic");
+//! println!("{} rows written, {} spooled", recorder.metrics().written(), recorder.metrics().spooled());
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod query;
 
 mod error;
 mod fault;
@@ -16,7 +46,8 @@ mod write;
 
 pub use error::Error;
 pub use metrics::StatsMetrics;
-pub use record::{AttemptRecord, Counted, RequestRecord, Usage, UsageSource};
+pub use protocol::{Usage, UsageSource};
+pub use record::{AttemptRecord, Counted, RequestRecord};
 pub use recorder::Recorder;
 pub use retention::delete_before;
 pub use row::counted;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use crate::Usage;
+
 /// A request that was authenticated and has ended, in whatever way.
 #[derive(Debug, Clone)]
 pub struct RequestRecord {
@@ -70,32 +72,4 @@ pub enum Counted {
     Success,
     /// Held against the provider, or rate limited.
     Failed,
-}
-
-/// Tokens as billed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Usage {
-    /// Input tokens, cached and cache-written ones included.
-    pub prompt: u64,
-    /// Output tokens, reasoning included.
-    pub completion: u64,
-    /// As the provider totals them.
-    pub total: u64,
-    /// Input tokens read from the provider's cache.
-    pub cached: u64,
-    /// Input tokens written to the provider's cache.
-    pub cache_write: u64,
-    /// Output tokens spent on reasoning.
-    pub reasoning: u64,
-    /// Who counted.
-    pub source: UsageSource,
-}
-
-/// Who counted the tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UsageSource {
-    /// The provider said so.
-    Provider,
-    /// The provider said nothing, so the gateway guessed.
-    Estimated,
 }

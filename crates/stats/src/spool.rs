@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
-use sea_orm::sqlx::sqlite::SqliteJournalMode;
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectOptions, ConnectionTrait, Database,
     DatabaseConnection, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -19,6 +19,7 @@ use sea_orm::{
 };
 
 use crate::Error;
+use crate::fault::is_damaged;
 use crate::row::Row;
 use crate::write::Batch;
 use slot::Slot;
@@ -33,6 +34,9 @@ const TABLES: &str = "
 
 /// Refused rows that are kept for someone to look at.
 const SET_ASIDE_ROWS: u64 = 1_000;
+
+/// Batches taken over at once: requests go on meanwhile, and what they leave must come to disk in time.
+const ADOPT_BATCHES: u64 = 16;
 
 /// Space that an emptied file may keep.
 const IDLE_BYTES: u64 = 8 << 20;
@@ -115,8 +119,18 @@ impl Spool {
             path: folder.clone(),
             source,
         })?;
-        let db = connect(&slot).await.map_err(Error::Spool)?;
-        let (rows, bytes) = content(&db, Condition::all()).await.map_err(Error::Spool)?;
+        let (db, rows, bytes) = match load(&slot).await {
+            Err(error) if is_damaged(&error) => {
+                let kept = slot.put_damaged_aside().map_err(|source| Error::SpoolDir {
+                    path: folder.clone(),
+                    source,
+                })?;
+                tracing::error!(%error, path = %kept.display(), "the spool was damaged; it begins anew");
+                load(&slot).await
+            }
+            result => result,
+        }
+        .map_err(Error::Spool)?;
         if rows > 0 {
             tracing::info!(
                 spool.rows = rows,
@@ -283,40 +297,65 @@ impl Spool {
         Ok(())
     }
 
-    /// Takes over what processes left behind that are no more. Batches keep their ids, so one that is copied twice,
-    /// because we are killed in between, is still written once.
-    pub(crate) async fn adopt(&mut self) -> Result<(), DbErr> {
+    /// Takes over what processes left behind that are no more, a few batches at a time, and says whether there is more.
+    /// Batches keep their ids, so one that is copied twice, because we are killed in between, is still written once.
+    pub(crate) async fn adopt(&mut self) -> Result<bool, DbErr> {
         for slot in Slot::orphans(&self.folder, &self.slot) {
             let orphan = connect(&slot).await?;
-            let adopted = self.adopt_all(&orphan).await;
+            let left = self.adopt_some(&orphan).await;
             orphan.close().await?;
-            if adopted? {
-                slot.clear();
+            match left? {
+                Left::Nothing => slot.clear(),
+                Left::More => return Ok(true),
+                Left::Stays => {}
             }
         }
-        Ok(())
+        Ok(false)
     }
 
-    /// Whether everything was taken over, and nothing set aside is in the way of clearing the slot.
-    async fn adopt_all(&mut self, orphan: &DatabaseConnection) -> Result<bool, DbErr> {
-        while let Some(model) = batches::Entity::find()
+    async fn adopt_some(&mut self, orphan: &DatabaseConnection) -> Result<Left, DbErr> {
+        let models = batches::Entity::find()
             .order_by_asc(batches::Column::Id)
-            .one(orphan)
-            .await?
-        {
-            if self.bytes + model.bytes.unsigned_abs() > self.limit_bytes {
-                return Ok(false);
-            }
-            insert(&self.db, vec![model.clone()]).await?;
-            batches::Entity::delete_by_id(model.id).exec(orphan).await?;
-            (self.rows, self.bytes) = content(&self.db, Condition::all()).await?;
-            tracing::info!(
-                rows = model.row_count,
-                "took over request rows of a process that is no more"
-            );
+            .limit(ADOPT_BATCHES)
+            .all(orphan)
+            .await?;
+        if models.is_empty() {
+            return Ok(match set_aside::Entity::find().count(orphan).await? {
+                0 => Left::Nothing,
+                _ => Left::Stays,
+            });
         }
-        Ok(set_aside::Entity::find().count(orphan).await? == 0)
+        let bytes: u64 = models.iter().map(|model| model.bytes.unsigned_abs()).sum();
+        if self.bytes + bytes > self.limit_bytes {
+            return Ok(Left::Stays);
+        }
+        let ids: Vec<String> = models.iter().map(|model| model.id.clone()).collect();
+        tracing::info!(
+            batches = ids.len(),
+            "taking over request rows of a process that is no more"
+        );
+        insert(&self.db, models).await?;
+        (self.rows, self.bytes) = content(&self.db, Condition::all()).await?;
+        batches::Entity::delete_many()
+            .filter(batches::Column::Id.is_in(ids))
+            .exec(orphan)
+            .await?;
+        Ok(Left::More)
     }
+}
+
+/// What is left in a slot without a holder.
+enum Left {
+    Nothing,
+    More,
+    /// What cannot be taken over: more than fits, or rows that were set aside.
+    Stays,
+}
+
+async fn load(slot: &Slot) -> Result<(DatabaseConnection, u64, u64), DbErr> {
+    let db = connect(slot).await?;
+    let (rows, bytes) = content(&db, Condition::all()).await?;
+    Ok((db, rows, bytes))
 }
 
 async fn connect(slot: &Slot) -> Result<DatabaseConnection, DbErr> {
@@ -333,6 +372,9 @@ async fn connect(slot: &Slot) -> Result<DatabaseConnection, DbErr> {
                 .in_memory(false)
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal)
+                // Survives a kill. Syncing at each commit would also survive a power cut, but on a busy disk it
+                // takes longer than rows may stay in memory.
+                .synchronous(SqliteSynchronous::Normal)
         });
     let db = Database::connect(options).await?;
     db.execute_unprepared(TABLES).await?;

@@ -266,12 +266,21 @@ impl Desk {
         }
         self.rescue(now).await;
         if self.adopt_at <= now {
-            self.adopt_at = now + ADOPT_EVERY;
-            if let Err(error) = self.spool.adopt().await {
-                tracing::warn!(%error, "cannot take over the spool of a process that is no more");
-            }
-            self.metrics.spooled.store(self.spool.rows(), Relaxed);
+            self.adopt(now).await;
         }
+    }
+
+    async fn adopt(&mut self, now: Instant) {
+        let pause = match self.spool.adopt().await {
+            Ok(true) => GATHER,
+            Ok(false) => ADOPT_EVERY,
+            Err(error) => {
+                tracing::warn!(%error, "cannot take over the spool of a process that is no more");
+                ADOPT_EVERY
+            }
+        };
+        self.adopt_at = now + pause;
+        self.metrics.spooled.store(self.spool.rows(), Relaxed);
     }
 
     /// Sends the next group on its way, if none is.
@@ -436,7 +445,7 @@ impl Desk {
             let result = self.spool.put(flight.batches.iter()).await;
             flight.is_spooled = result.is_ok();
             let count = rows(&flight.batches);
-            self.spooled(result, count);
+            self.spooled(&result, count);
         }
         self.spool_sealed(now, patience).await;
         self.shed();
@@ -451,16 +460,28 @@ impl Desk {
         if due == 0 {
             return;
         }
-        let batches = || self.sealed.iter().take(due).map(|held| &held.batch);
-        let count = batches().map(|batch| batch.rows.len() as u64).sum();
-        let result = self.spool.put(batches()).await;
-        if result.is_ok() {
-            self.sealed.drain(..due);
+        let result = self.spool_first(due).await;
+        // Full for all of them may still have room for some.
+        if due > 1 && matches!(result, Err(PutError::Full)) {
+            let mut result = Ok(());
+            while result.is_ok() && !self.sealed.is_empty() {
+                result = self.spool_first(1).await;
+            }
         }
-        self.spooled(result, count);
     }
 
-    fn spooled(&mut self, result: Result<(), PutError>, count: u64) {
+    async fn spool_first(&mut self, batches: usize) -> Result<(), PutError> {
+        let first = || self.sealed.iter().take(batches).map(|held| &held.batch);
+        let count = first().map(|batch| batch.rows.len() as u64).sum();
+        let result = self.spool.put(first()).await;
+        if result.is_ok() {
+            self.sealed.drain(..batches);
+        }
+        self.spooled(&result, count);
+        result
+    }
+
+    fn spooled(&mut self, result: &Result<(), PutError>, count: u64) {
         match result {
             Ok(()) => {
                 self.spool_away = None;

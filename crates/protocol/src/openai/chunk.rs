@@ -13,8 +13,8 @@ pub struct Chunk {
     pub done: bool,
     /// It holds something a client would keep: text, a tool call, reasoning, a refusal, or a finish reason.
     pub content: bool,
-    /// It holds a finish reason: the answer is complete but for usage and the end marker.
-    pub finished: bool,
+    /// How many answers come to their finish reason in it: they are complete but for usage and the end marker.
+    pub finished: usize,
     /// It holds nothing but usage, as asked for with `stream_options.include_usage`.
     pub usage_only: bool,
     /// What the provider says it used so far.
@@ -51,7 +51,7 @@ impl Chunk {
             if name == "choices" && scanner.peek()? == Kind::Array {
                 let choices = Choices::read(&mut scanner)?;
                 has_choices = choices.count > 0;
-                chunk.content |= choices.content || choices.finished;
+                chunk.content |= choices.content || choices.finished > 0;
                 chunk.finished = choices.finished;
                 chunk.text_bytes = choices.text_bytes;
                 continue;
@@ -76,7 +76,7 @@ impl Chunk {
 pub(super) struct Choices {
     pub(super) count: usize,
     pub(super) content: bool,
-    pub(super) finished: bool,
+    pub(super) finished: usize,
     pub(super) text_bytes: usize,
 }
 
@@ -106,7 +106,7 @@ impl Choices {
             }
             let value = scanner.value()?;
             match name.as_ref() {
-                "finish_reason" => self.finished |= !value.is_null(),
+                "finish_reason" => self.finished += usize::from(!value.is_null()),
                 "text" => self.text(value.raw, value.kind),
                 _ => {}
             }
@@ -178,7 +178,7 @@ mod tests {
             assert!(!with_delta(delta).content, "{delta}");
         }
         let finish = chunk(r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#);
-        assert!(finish.content && finish.finished);
+        assert!(finish.content && finish.finished == 1);
         assert!(chunk(r#"{"choices":[{"text":"a","finish_reason":null}]}"#).content);
     }
 

@@ -48,6 +48,8 @@ pub struct Envelope<'a> {
     pub session: Option<Cow<'a, str>>,
     /// Bytes of text that go in, for an estimate of tokens.
     pub prompt_bytes: usize,
+    /// Answers asked for (`n`).
+    pub choices: usize,
     edits: Edits,
 }
 
@@ -186,6 +188,7 @@ struct Reader<'a> {
     user: Option<Cow<'a, str>>,
     cache_key: Option<Cow<'a, str>>,
     prompt_bytes: usize,
+    choices: usize,
     edits: Edits,
     members: Vec<Member>,
     any_removed: bool,
@@ -206,6 +209,7 @@ impl<'a> Reader<'a> {
             user: None,
             cache_key: None,
             prompt_bytes: 0,
+            choices: 1,
             edits: Edits::default(),
             members: Vec::with_capacity(16),
             any_removed: false,
@@ -277,6 +281,13 @@ impl<'a> Reader<'a> {
                 if !(value.is_null() || value.as_i64().is_some()) =>
             {
                 self.wrong_type(name, "an integer");
+            }
+            "n" => {
+                self.choices = value
+                    .as_i64()
+                    .and_then(|n| usize::try_from(n).ok())
+                    .unwrap_or(1)
+                    .max(1)
             }
             "user" => self.user = value.as_str(),
             "prompt_cache_key" => self.cache_key = value.as_str(),
@@ -526,6 +537,7 @@ impl<'a> Reader<'a> {
             orchestration: self.orchestration,
             session: self.cache_key.or(self.user),
             prompt_bytes: self.prompt_bytes,
+            choices: self.choices,
             edits: self.edits,
         })
     }

@@ -42,16 +42,31 @@ impl Slot {
 
     /// Removes the database of a slot whose rows were taken over.
     pub(super) fn clear(self) {
+        if let Err(error) = self.remove_files() {
+            tracing::warn!(path = %self.database().display(), %error, "cannot remove an emptied spool");
+        }
+    }
+
+    fn remove_files(&self) -> io::Result<()> {
         for suffix in ["", "-wal", "-shm"] {
             let mut path = self.database().into_os_string();
             path.push(suffix);
             match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    tracing::warn!(path = %path.display(), %error, "cannot remove an emptied spool file");
-                }
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    /// Renames a database that cannot be read, and says what it is called now. An earlier one gives way.
+    pub(super) fn put_damaged_aside(&self) -> io::Result<PathBuf> {
+        let kept = self
+            .folder
+            .join(format!("spool-{}.db.damaged", self.number));
+        std::fs::rename(self.database(), &kept)?;
+        self.remove_files()?;
+        Ok(kept)
     }
 
     fn lock(folder: &Path, number: usize) -> io::Result<Option<Self>> {

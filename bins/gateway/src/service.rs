@@ -1,0 +1,72 @@
+//! Which part of the gateway answers a request.
+
+use std::{convert::Infallible, future::Future, net::IpAddr, pin::Pin, sync::Arc};
+
+use axum::Router;
+use http::{Request, Response};
+use http_body_util::Either;
+use hyper::body::Incoming;
+use proxy::Proxy;
+use tower::ServiceExt;
+
+use crate::open::Open;
+
+/// Serves one peer. Clients' requests go straight to the proxy; everything else is rare and may take the longer way.
+#[derive(Debug, Clone)]
+pub(crate) struct Service {
+    shared: Arc<Shared>,
+    peer: Option<IpAddr>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    proxy: Proxy,
+    open: Open,
+    admin: Router,
+}
+
+impl Service {
+    pub(crate) fn new(proxy: Proxy, open: Open, admin: Router) -> Self {
+        Self {
+            shared: Arc::new(Shared { proxy, open, admin }),
+            peer: None,
+        }
+    }
+
+    /// The same for the requests of one connection.
+    pub(crate) fn of_peer(&self, peer: IpAddr) -> Self {
+        Self {
+            shared: self.shared.clone(),
+            peer: Some(peer),
+        }
+    }
+}
+
+type Body = Either<proxy::Body, axum::body::Body>;
+
+impl hyper::service::Service<Request<Incoming>> for Service {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let Self { shared, peer } = self.clone();
+        Box::pin(async move {
+            let path = request.uri().path();
+            if proxy::is_client_path(path) {
+                return Ok(shared.proxy.serve(request, peer).await.map(Either::Left));
+            }
+            if let Some(response) = shared.open.answer(&request).await {
+                return Ok(response.map(Either::Right));
+            }
+            let request = request.map(axum::body::Body::new);
+            let response = shared
+                .admin
+                .clone()
+                .oneshot(request)
+                .await
+                .unwrap_or_else(|never| match never {});
+            Ok(response.map(Either::Right))
+        })
+    }
+}

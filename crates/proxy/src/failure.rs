@@ -1,0 +1,257 @@
+//! How an attempt failed: its verdict, its name in the log, and what of it may reach the client.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use protocol::{openai::ProviderError, retry_after};
+use router::Verdict;
+use upstream::{SendError, SendErrorKind};
+
+/// An attempt that did not answer.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What routing and health make of it.
+    pub(crate) verdict: Verdict,
+    /// Its name in `error_class`; what begins with `client_` is not the provider's fault.
+    pub(crate) class: &'static str,
+    /// HTTP status of the provider's answer.
+    pub(crate) status: Option<u16>,
+    /// For the log; no secrets, no prompts.
+    pub(crate) message: String,
+    /// The provider's own error body, where the client is to get it as it is.
+    pub(crate) body: Option<Bytes>,
+}
+
+impl Failure {
+    pub(crate) fn new(verdict: Verdict, class: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            verdict,
+            class,
+            status: None,
+            message: message.into(),
+            body: None,
+        }
+    }
+
+    /// The same, of an answer that came with `status`.
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = Some(status.as_u16());
+        self
+    }
+
+    /// A provider that was silent for longer than its clock allows.
+    pub(crate) fn timeout(what: &'static str) -> Self {
+        Self::new(Verdict::Timeout, "timeout", what)
+    }
+
+    /// A 200 that is no answer.
+    pub(crate) fn bad_payload(message: impl Into<String>) -> Self {
+        Self::new(Verdict::Failed, "bad_payload", message)
+    }
+
+    /// An answer that ended too early.
+    pub(crate) fn truncated(message: impl Into<String>) -> Self {
+        Self::new(Verdict::Failed, "upstream_truncated", message)
+    }
+
+    /// A request that got no response head.
+    pub(crate) fn of_send(error: &SendError) -> Self {
+        let message = chain(error);
+        match error.kind {
+            SendErrorKind::Connect => Self::new(Verdict::Failed, "connect_error", message),
+            SendErrorKind::ConnectTimeout => {
+                Self::new(Verdict::ConnectTimeout, "connect_timeout", message)
+            }
+            SendErrorKind::AddressRefused => {
+                Self::new(Verdict::Misconfigured, "address_refused", message)
+            }
+            // Nothing was learnt of the provider: this process is out of sockets.
+            SendErrorKind::LocalLimit => Self::new(Verdict::Held, "local_limit", message),
+            _ => Self::new(Verdict::Failed, "reset", message),
+        }
+    }
+
+    /// A response whose status is not a success. `redact` takes the provider key out of what it is given.
+    pub(crate) fn of_status(
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &Bytes,
+        redact: impl Fn(&str) -> Option<String>,
+    ) -> Self {
+        let told = ProviderError::of_body(body);
+        let pause = || retry_after(headers, SystemTime::now());
+        let is_overflow = told
+            .as_ref()
+            .is_some_and(ProviderError::is_context_length_exceeded);
+        let (verdict, class) = match status.as_u16() {
+            300..=399 => (Verdict::Misconfigured, "redirect"),
+            401..=403 => (Verdict::Misconfigured, "misconfigured"),
+            404 => (Verdict::NotFound, "not_found"),
+            408 | 409 => (Verdict::Failed, "server_error"),
+            429 => (
+                Verdict::RateLimited {
+                    retry_after: pause(),
+                },
+                "rate_limited",
+            ),
+            529 => (
+                Verdict::Overloaded {
+                    retry_after: pause(),
+                },
+                "overloaded",
+            ),
+            503 if pause().is_some() => (
+                Verdict::Overloaded {
+                    retry_after: pause(),
+                },
+                "overloaded",
+            ),
+            500.. => (Verdict::Failed, "server_error"),
+            _ if is_overflow => (Verdict::ContextLengthExceeded, "client_context_length"),
+            400..=499 => (Verdict::ClientFault, "client_error"),
+            _ => (Verdict::Failed, "bad_payload"),
+        };
+        let message = told.map_or_else(|| format!("HTTP {status}"), |error| error.message);
+        let mut failure =
+            Self::new(verdict, class, redact(&message).unwrap_or(message)).with_status(status);
+        if class.starts_with("client_") {
+            failure.body = Some(passable(body, redact));
+        }
+        failure
+    }
+}
+
+/// A client error's body: as it came, if it is a JSON object; never HTML, never our key.
+fn passable(body: &Bytes, redact: impl Fn(&str) -> Option<String>) -> Bytes {
+    if protocol::json::validate(body) != Ok(protocol::json::Kind::Object) {
+        return Bytes::new();
+    }
+    let redacted = str::from_utf8(body).ok().and_then(redact);
+    redacted.map_or_else(|| body.clone(), Bytes::from)
+}
+
+/// An error with its sources in one line; it can name addresses, so it is for logs only.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        line.push_str(": ");
+        line.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[track_caller]
+    fn judged(
+        status: u16,
+        headers: &[(&'static str, &str)],
+        body: &'static str,
+        verdict: Verdict,
+        class: &str,
+    ) -> Failure {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect();
+        let status = StatusCode::from_u16(status).unwrap();
+        let redact = |text: &str| text.contains("sk-up").then(|| text.replace("sk-up", "***"));
+        let failure = Failure::of_status(
+            status,
+            &headers,
+            &Bytes::from_static(body.as_bytes()),
+            redact,
+        );
+        assert_eq!(
+            (failure.verdict, failure.class),
+            (verdict, class),
+            "{status}"
+        );
+        failure
+    }
+
+    #[test]
+    fn every_status_has_its_verdict() {
+        let retry = |seconds| Some(Duration::from_secs(seconds));
+        judged(
+            301,
+            &[("location", "http://x")],
+            "",
+            Verdict::Misconfigured,
+            "redirect",
+        );
+        for status in [401, 402, 403] {
+            judged(status, &[], "{}", Verdict::Misconfigured, "misconfigured");
+        }
+        judged(404, &[], "", Verdict::NotFound, "not_found");
+        for status in [408, 409, 500, 502, 503, 504, 599] {
+            judged(status, &[], "<html>", Verdict::Failed, "server_error");
+        }
+        judged(
+            429,
+            &[],
+            "",
+            Verdict::RateLimited { retry_after: None },
+            "rate_limited",
+        );
+        judged(
+            429,
+            &[("retry-after", "7")],
+            "",
+            Verdict::RateLimited {
+                retry_after: retry(7),
+            },
+            "rate_limited",
+        );
+        judged(
+            529,
+            &[],
+            "",
+            Verdict::Overloaded { retry_after: None },
+            "overloaded",
+        );
+        judged(
+            503,
+            &[("retry-after", "2")],
+            "",
+            Verdict::Overloaded {
+                retry_after: retry(2),
+            },
+            "overloaded",
+        );
+        for status in [400, 413, 422, 418] {
+            judged(status, &[], "{}", Verdict::ClientFault, "client_error");
+        }
+        judged(204, &[], "", Verdict::Failed, "bad_payload");
+        let long = r#"{"error":{"message":"too long","code":"context_length_exceeded"}}"#;
+        judged(
+            400,
+            &[],
+            long,
+            Verdict::ContextLengthExceeded,
+            "client_context_length",
+        );
+    }
+
+    #[test]
+    fn only_json_without_our_key_reaches_the_client() {
+        let echo = r#"{"error":{"message":"key sk-up is bad"}}"#;
+        let failure = judged(400, &[], echo, Verdict::ClientFault, "client_error");
+        assert_eq!(
+            failure.body.unwrap(),
+            r#"{"error":{"message":"key *** is bad"}}"#
+        );
+        assert_eq!(failure.message, "key *** is bad");
+        let html = judged(400, &[], "<html>", Verdict::ClientFault, "client_error");
+        assert_eq!(html.body, Some(Bytes::new()));
+        let server = judged(500, &[], echo, Verdict::Failed, "server_error");
+        assert_eq!(server.body, None);
+    }
+}

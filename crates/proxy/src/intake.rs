@@ -1,0 +1,91 @@
+//! Reading a request's body, bounded in size and in patience.
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http_body::Body;
+use http_body_util::BodyExt;
+use protocol::{ClientError, ErrorKind};
+
+use crate::{error::Error, settings::Settings};
+
+/// Reads the whole body. One that arrived in one piece is not copied.
+pub(crate) async fn read<B>(
+    body: B,
+    headers: &HeaderMap,
+    settings: &Settings,
+) -> Result<Bytes, Error>
+where
+    B: Body<Data = Bytes>,
+    B::Error: std::fmt::Display,
+{
+    refuse_encoded(headers)?;
+    let limit = settings.max_request_bytes;
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large(limit));
+    }
+    let mut body = std::pin::pin!(body);
+    let mut first = Bytes::new();
+    let mut joined = BytesMut::new();
+    loop {
+        let frame = tokio::time::timeout(settings.body_idle_timeout, body.frame())
+            .await
+            .map_err(|_| {
+                ClientError::new(
+                    ErrorKind::RequestTimeout,
+                    "the request body did not arrive in time",
+                )
+            })?;
+        let Some(frame) = frame else { break };
+        let frame = frame.map_err(|error| {
+            tracing::debug!(%error, "a request body broke off");
+            ClientError::new(
+                ErrorKind::InvalidRequest,
+                "the request body is incomplete or malformed",
+            )
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if first.len() + joined.len() + data.len() > limit {
+            return Err(too_large(limit));
+        }
+        if joined.is_empty() && first.is_empty() {
+            first = data;
+            continue;
+        }
+        if joined.is_empty() {
+            let expected = usize::try_from(body.size_hint().lower())
+                .unwrap_or(limit)
+                .min(limit);
+            joined.reserve(first.len() + data.len() + expected);
+            joined.extend_from_slice(&std::mem::take(&mut first));
+        }
+        joined.extend_from_slice(&data);
+    }
+    Ok(if joined.is_empty() {
+        first
+    } else {
+        joined.freeze()
+    })
+}
+
+fn too_large(limit: usize) -> Error {
+    ClientError::new(
+        ErrorKind::TooLarge,
+        format!("the request body is larger than {limit} bytes"),
+    )
+    .into()
+}
+
+/// A compressed body would be forwarded unread; no SDK sends one.
+fn refuse_encoded(headers: &HeaderMap) -> Result<(), Error> {
+    match headers.get(http::header::CONTENT_ENCODING) {
+        None => Ok(()),
+        Some(encoding) if encoding == "identity" => Ok(()),
+        Some(_) => Err(ClientError::new(
+            ErrorKind::InvalidRequest,
+            "a compressed request body is not supported",
+        )
+        .into()),
+    }
+}

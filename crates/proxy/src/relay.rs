@@ -1,0 +1,225 @@
+//! Passing a committed stream on, piece by piece, as fast as the client takes it.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use catalog::Provider;
+use health::{InFlight, Outcome};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use protocol::{ClientError, ErrorKind, Protocol, openai};
+use router::Verdict;
+use tokio::time::{Sleep, sleep};
+
+use crate::{
+    failure::Failure,
+    ledger::Ledger,
+    tap::{Passing, Tap},
+};
+
+/// How long the end of the body may take after the end marker, so that the connection can be used again.
+const END_GRACE: Duration = Duration::from_millis(250);
+
+/// A stream that is committed to its candidate.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    pub(crate) body: Incoming,
+    pub(crate) tap: Tap,
+    /// Held back until the commit, in order.
+    pub(crate) held: Vec<Bytes>,
+    /// Taken when the end is reported.
+    pub(crate) in_flight: Option<InFlight>,
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) status: u16,
+    /// From sending to the first content.
+    pub(crate) latency: Duration,
+    pub(crate) idle_timeout: Duration,
+}
+
+/// Relays it. Dropped before the end, it records that the client left, and the upstream call ends with it.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    protocol: Protocol,
+    stream: Committed,
+    ready: VecDeque<Bytes>,
+    idle: Pin<Box<Sleep>>,
+    /// Gone once the end is recorded.
+    ledger: Option<Ledger>,
+}
+
+impl Relay {
+    pub(crate) fn new(protocol: Protocol, mut stream: Committed, ledger: Ledger) -> Self {
+        let idle = Box::pin(sleep(stream.idle_timeout));
+        let ready = std::mem::take(&mut stream.held).into();
+        Self {
+            protocol,
+            stream,
+            ready,
+            idle,
+            ledger: Some(ledger),
+        }
+    }
+
+    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            if let Some(bytes) = self.ready.pop_front() {
+                return Poll::Ready(Some(bytes));
+            }
+            if self.ledger.is_none() {
+                return Poll::Ready(None);
+            }
+            self.drain_tap();
+            if !self.ready.is_empty() || self.ledger.is_none() {
+                continue;
+            }
+            ready!(self.poll_upstream(context));
+        }
+    }
+
+    /// Waits for the next piece from the provider, or for its silence to become too long.
+    fn poll_upstream(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match Pin::new(&mut self.stream.body).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Ok(data) = frame.into_data() {
+                    self.restart_clock();
+                    self.stream.tap.push(data);
+                }
+            }
+            Poll::Ready(Some(Err(error))) => {
+                if self.stream.tap.is_complete() {
+                    self.end();
+                } else {
+                    self.fail(&Failure::truncated(format!(
+                        "the stream broke off: {error}"
+                    )));
+                }
+            }
+            Poll::Ready(None) => self.end(),
+            Poll::Pending => {
+                ready!(self.idle.as_mut().poll(context));
+                if self.stream.tap.is_complete() {
+                    self.end();
+                } else {
+                    let verdict = Verdict::Timeout;
+                    self.fail(&Failure::new(
+                        verdict,
+                        "stream_idle",
+                        "the provider fell silent in the middle of the stream",
+                    ));
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn restart_clock(&mut self) {
+        let patience = if self.stream.tap.is_done() {
+            END_GRACE
+        } else {
+            self.stream.idle_timeout
+        };
+        self.idle
+            .as_mut()
+            .reset(tokio::time::Instant::now() + patience);
+    }
+
+    /// Takes every whole event out of the tap.
+    fn drain_tap(&mut self) {
+        while let Some(passing) = self.stream.tap.next() {
+            match passing {
+                Passing::Forward(bytes, _) => self.ready.push_back(bytes),
+                Passing::Nothing => {}
+                Passing::Error(error) => {
+                    let message = self
+                        .stream
+                        .provider
+                        .redact(&error.message)
+                        .unwrap_or(error.message);
+                    return self.fail(&Failure::new(Verdict::Failed, "stream_error", message));
+                }
+                Passing::Malformed(reason) => return self.fail(&Failure::bad_payload(reason)),
+            }
+        }
+        if self.stream.tap.is_done() {
+            self.restart_clock();
+        }
+    }
+
+    /// The provider's stream has ended.
+    fn end(&mut self) {
+        if !self.stream.tap.is_complete() {
+            return self.fail(&Failure::truncated(
+                "the stream ended before the answer was complete",
+            ));
+        }
+        let Some(mut ledger) = self.ledger.take() else {
+            return;
+        };
+        if !self.stream.tap.is_done() {
+            self.ready
+                .push_back(Bytes::from([b"data: ", openai::DONE, b"\n\n"].concat()));
+        }
+        let now = Instant::now();
+        ledger.attempt_answered(self.stream.tap.usage(), now);
+        ledger.close(200, None, now);
+        self.report(Outcome::new(Verdict::Answered), now);
+    }
+
+    /// The stream cannot go on: the client gets the error event of its protocol, and no end marker.
+    fn fail(&mut self, failure: &Failure) {
+        let Some(mut ledger) = self.ledger.take() else {
+            return;
+        };
+        let told = match failure.class {
+            "stream_idle" => {
+                ClientError::new(ErrorKind::GatewayTimeout, "the provider stopped sending")
+            }
+            "stream_error" => ClientError::new(ErrorKind::BadGateway, failure.message.clone()),
+            _ => ClientError::new(ErrorKind::BadGateway, "the provider's stream broke off"),
+        };
+        let event = match self.protocol {
+            Protocol::OpenAi => openai::stream_error(&told),
+        };
+        self.ready.push_back(Bytes::from(event));
+        let now = Instant::now();
+        tracing::warn!(
+            provider.name = &*self.stream.provider.name,
+            error.class = failure.class,
+            error = failure.message,
+            "a stream broke after its first content"
+        );
+        ledger.attempt_usage(self.stream.tap.usage());
+        ledger.attempt_failed(failure, now);
+        ledger.close(200, Some((failure.class, &failure.message)), now);
+        self.report(
+            Outcome::new(failure.verdict).error(failure.message.clone()),
+            now,
+        );
+    }
+
+    fn report(&mut self, outcome: Outcome, now: Instant) {
+        if let Some(in_flight) = self.stream.in_flight.take() {
+            in_flight.finish(
+                outcome
+                    .status(self.stream.status)
+                    .latency(self.stream.latency),
+                now,
+            );
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if let Some(mut ledger) = self.ledger.take() {
+            ledger.attempt_usage(self.stream.tap.usage());
+        }
+    }
+}
