@@ -23,8 +23,8 @@ use crate::{
     page::{self, Page, PageQuery},
 };
 
-/// Names of keys that come from the settings begin so.
-const RESERVED: &str = "env-";
+/// Names of keys that come from the settings begin so; those keys have no restrictions.
+pub(crate) const FROM_SETTINGS: &str = "env-";
 const MOST_ALLOWED: usize = 1000;
 const METADATA_BYTES: usize = 16 * 1024;
 
@@ -107,8 +107,9 @@ impl Checked {
     fn of(fields: Map<String, Value>) -> Result<Self, Error> {
         let input: KeyInput = read(fields)?;
         let name = input::name("name", input.name)?;
-        if name.starts_with(RESERVED) {
-            let reason = format!("must not begin with '{RESERVED}', as keys from the settings do");
+        if name.starts_with(FROM_SETTINGS) {
+            let reason =
+                format!("must not begin with '{FROM_SETTINGS}', as keys from the settings do");
             return Err(Error::invalid("name", reason));
         }
         let metadata = input.metadata.map(|mut fields| {

@@ -21,7 +21,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     AdminState,
     error::Error,
-    extract::{Id, JsonObject, Query, read},
+    extract::{Id, JsonObject, Query, flag, read},
     input,
     page::{self, Page, PageQuery},
     provider_config::{self, Before, ConfigBody, ConfigInput},
@@ -121,6 +121,16 @@ pub(crate) async fn find(
         .one(connection)
         .await?
         .ok_or_else(|| Error::NotFound(format!("provider {id}")))
+}
+
+/// Why a provider that is configured cannot be called; `None` if this process knows nothing against it.
+pub(crate) fn unusable(state: &AdminState, row: &provider::Model) -> Option<Error> {
+    let snapshot = state.catalog.current();
+    let problem = snapshot.problem(ProviderId(row.id))?;
+    Some(Error::Conflict {
+        field: None,
+        message: format!("the provider cannot be called: {problem}"),
+    })
 }
 
 async fn must_be_free(
@@ -295,7 +305,7 @@ pub(crate) async fn patch(
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteQuery {
     /// Delete its associations too; without it a provider that has some stays.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "flag")]
     force: bool,
 }
 
