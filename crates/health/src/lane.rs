@@ -196,7 +196,7 @@ impl<Ext: Extension> Lane<Ext> {
         if from != to {
             core.ext.changed();
         }
-        let calm = core.ext.is_calm(now) && core.breaker.is_calm();
+        let calm = core.ext.is_calm(now) && core.breaker.is_calm(now);
         self.epoch.store(core.breaker.epoch(), Ordering::Relaxed);
         self.calm.store(calm, Ordering::Release);
         drop(core);
