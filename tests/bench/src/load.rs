@@ -1,0 +1,366 @@
+//! The load generator: closed loop (each connection sends again once it is answered) or open loop (a fixed rate,
+//! whatever the answers do).
+//!
+//! The open loop measures from the moment a request was due, not from when a connection became free for it: a system
+//! that stalls is charged for everyone who had to wait (no coordinated omission).
+
+mod connection;
+mod prompt;
+mod verify;
+
+use std::cell::RefCell;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::{JoinSet, LocalSet};
+
+use connection::Connection;
+use verify::Verifier;
+
+/// What to send, where, and how often.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Settings {
+    /// The system under load, as address and port.
+    #[arg(long)]
+    pub(crate) target: SocketAddr,
+    /// A system whose answer is taken as the right one, mostly the simulator itself; every answer of the target must
+    /// tell the same.
+    #[arg(long)]
+    pub(crate) reference: SocketAddr,
+    /// Key sent to the reference.
+    #[arg(long, default_value = "sk-provider")]
+    pub(crate) reference_key: String,
+    /// Key sent to the target.
+    #[arg(long, default_value = "sk-client")]
+    pub(crate) key: String,
+    /// What a request is.
+    #[arg(long, value_enum, default_value_t = Shape::Small)]
+    pub(crate) shape: Shape,
+    /// Connections kept open.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) connections: usize,
+    /// Requests per second over all connections; without it each connection sends as fast as it is answered.
+    #[arg(long)]
+    pub(crate) rate: Option<f64>,
+    /// How long to send; requests begun by then are finished.
+    #[arg(long, default_value_t = 5.0)]
+    pub(crate) seconds: f64,
+}
+
+/// What a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Shape {
+    /// 200 bytes, answered whole.
+    Small,
+    /// 100 kB in 50 messages, answered whole.
+    Large,
+    /// 200 bytes, answered by a stream.
+    Stream,
+}
+
+/// How a load went. Durations are microseconds.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Report {
+    /// Requests answered with what the reference answers.
+    pub(crate) good: u64,
+    /// Requests answered with something else.
+    pub(crate) wrong: u64,
+    /// Requests that got no complete answer.
+    pub(crate) failed: u64,
+    pub(crate) seconds: f64,
+    pub(crate) per_second: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p90_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) p999_us: f64,
+    pub(crate) max_us: f64,
+    /// From the request to the first byte of its answer's body, median.
+    pub(crate) first_byte_p50_us: f64,
+    /// What the first wrong or failed request met.
+    pub(crate) first_error: Option<String>,
+}
+
+impl Report {
+    /// Requests that the target must have seen.
+    pub(crate) fn answered(&self) -> u64 {
+        self.good + self.wrong
+    }
+}
+
+/// A request without a complete answer after this long has failed: one that hangs must not hold up the run.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Runs a load and prints its report as one line of JSON.
+pub(crate) async fn print(settings: Settings) -> anyhow::Result<()> {
+    let report = LocalSet::new().run_until(run(settings)).await?;
+    writeln!(std::io::stdout(), "{}", serde_json::to_string(&report)?)?;
+    Ok(())
+}
+
+struct Tally {
+    latency: Histogram<u64>,
+    first_byte: Histogram<u64>,
+    report: Report,
+    verifier: Verifier,
+}
+
+/// Runs a load inside a [`LocalSet`].
+pub(crate) async fn run(settings: Settings) -> anyhow::Result<Report> {
+    let right = reference(&settings)
+        .await
+        .context("the reference did not answer")?;
+    let histogram = || Histogram::<u64>::new_with_bounds(1_000, 120_000_000_000, 3);
+    let tally = Rc::new(RefCell::new(Tally {
+        latency: histogram()?,
+        first_byte: histogram()?,
+        report: Report::default(),
+        verifier: Verifier::new(right),
+    }));
+    let request: Rc<[u8]> = prompt::request(settings.shape, &settings.key).into();
+    let start = Instant::now();
+    let end = start + Duration::from_secs_f64(settings.seconds);
+    let due = settings
+        .rate
+        .map(|rate| Rc::new(Mutex::new(pacer(rate, start, end))));
+    let mut workers = JoinSet::new();
+    for _ in 0..settings.connections {
+        let worker = Worker {
+            request: Rc::clone(&request),
+            tally: Rc::clone(&tally),
+            end,
+            due: due.clone(),
+        };
+        workers.spawn_local(worker.run(settings.target));
+    }
+    while let Some(done) = workers.join_next().await {
+        done.context("a worker panicked")?;
+    }
+    let tally = Rc::try_unwrap(tally)
+        .map_err(|_| anyhow::anyhow!("a worker is left"))?
+        .into_inner();
+    Ok(tally.finish(start.elapsed()))
+}
+
+async fn reference(settings: &Settings) -> anyhow::Result<Vec<u8>> {
+    let mut connection = Connection::open(settings.reference).await?;
+    let request = prompt::request(settings.shape, &settings.reference_key);
+    let mut body = Vec::new();
+    let head = connection.exchange(&request, &mut body).await?;
+    anyhow::ensure!(
+        head.status == 200,
+        "status {}: {}",
+        head.status,
+        String::from_utf8_lossy(&body)
+    );
+    Ok(body)
+}
+
+/// Says when each request is due. A thread of its own, since it can sleep to some 50 us and a runtime's timers to 1 ms.
+fn pacer(rate: f64, start: Instant, end: Instant) -> mpsc::UnboundedReceiver<Instant> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        for number in 0_u64.. {
+            let due = start + Duration::from_secs_f64(number as f64 / rate);
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            if due >= end || sender.send(due).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+struct Worker {
+    request: Rc<[u8]>,
+    tally: Rc<RefCell<Tally>>,
+    end: Instant,
+    due: Option<Rc<Mutex<mpsc::UnboundedReceiver<Instant>>>>,
+}
+
+impl Worker {
+    async fn run(self, target: SocketAddr) {
+        let mut connection = None;
+        let mut body = Vec::new();
+        while let Some(due) = self.next().await {
+            let answered = async {
+                let mut open = match connection.take() {
+                    Some(open) => open,
+                    None => Connection::open(target).await?,
+                };
+                let head = open.exchange(&self.request, &mut body).await?;
+                Ok::<_, std::io::Error>((open, head))
+            };
+            match tokio::time::timeout(PATIENCE, answered)
+                .await
+                .unwrap_or_else(|late| Err(late.into()))
+            {
+                Ok((open, head)) => {
+                    self.tally.borrow_mut().answer(&head, &body, due);
+                    connection = head.keep_alive.then_some(open);
+                }
+                Err(error) => {
+                    self.tally.borrow_mut().fail(&error);
+                    // A target that refuses connections must not turn this loop into a busy one.
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            }
+        }
+    }
+
+    /// When the next request was due; none once the time is up.
+    async fn next(&self) -> Option<Instant> {
+        match &self.due {
+            Some(due) => due.lock().await.recv().await,
+            None => Some(Instant::now()).filter(|now| *now < self.end),
+        }
+    }
+}
+
+impl Tally {
+    fn answer(&mut self, head: &connection::Head, body: &[u8], due: Instant) {
+        let took = |until: Instant| until.saturating_duration_since(due).as_nanos() as u64;
+        self.latency.saturating_record(took(Instant::now()));
+        self.first_byte.saturating_record(took(head.first_byte));
+        let verdict = if head.status == 200 {
+            self.verifier.check(body)
+        } else {
+            Err(format!("status {}", head.status))
+        };
+        match verdict {
+            Ok(()) => self.report.good += 1,
+            Err(error) => {
+                self.report.wrong += 1;
+                let body = String::from_utf8_lossy(&body[..body.len().min(300)]).into_owned();
+                self.report
+                    .first_error
+                    .get_or_insert_with(|| format!("{error}: {body}"));
+            }
+        }
+    }
+
+    fn fail(&mut self, error: &std::io::Error) {
+        self.report.failed += 1;
+        self.report
+            .first_error
+            .get_or_insert_with(|| error.to_string());
+    }
+
+    fn finish(self, took: Duration) -> Report {
+        let quantile =
+            |histogram: &Histogram<u64>, q: f64| histogram.value_at_quantile(q) as f64 / 1000.0;
+        Report {
+            seconds: took.as_secs_f64(),
+            per_second: self.report.good as f64 / took.as_secs_f64(),
+            p50_us: quantile(&self.latency, 0.5),
+            p90_us: quantile(&self.latency, 0.9),
+            p99_us: quantile(&self.latency, 0.99),
+            p999_us: quantile(&self.latency, 0.999),
+            max_us: self.latency.max() as f64 / 1000.0,
+            first_byte_p50_us: quantile(&self.first_byte, 0.5),
+            ..self.report
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use simulator::{Behaviour, Fault, Point, Simulator, SimulatorSettings};
+
+    use super::*;
+
+    async fn load(
+        target: &Simulator,
+        reference: &Simulator,
+        shape: Shape,
+        rate: Option<f64>,
+    ) -> Report {
+        let settings = Settings {
+            target: target.address(),
+            reference: reference.address(),
+            reference_key: "sk-provider".to_owned(),
+            key: "sk-client".to_owned(),
+            shape,
+            connections: 4,
+            rate,
+            seconds: 0.05,
+        };
+        LocalSet::new().run_until(run(settings)).await.unwrap()
+    }
+
+    async fn fixed() -> Simulator {
+        let settings = SimulatorSettings {
+            fixed_answers: true,
+            ..SimulatorSettings::default()
+        };
+        Simulator::start(settings).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_shape_is_answered_and_counted() {
+        let sim = fixed().await;
+        for shape in [Shape::Small, Shape::Large, Shape::Stream] {
+            for rate in [None, Some(400.0)] {
+                let before = sim.counts().received;
+                let report = load(&sim, &sim, shape, rate).await;
+                assert!(
+                    report.good > 0 && report.wrong == 0 && report.failed == 0,
+                    "{shape:?}: {report:?}"
+                );
+                assert_eq!(
+                    sim.counts().received - before,
+                    report.answered() + 1,
+                    "and the reference"
+                );
+                assert!(
+                    report.p50_us > 0.0 && report.max_us >= report.p999_us,
+                    "{report:?}"
+                );
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_differs_or_breaks_is_not_good() {
+        let (sim, right) = (
+            Simulator::start(SimulatorSettings::default())
+                .await
+                .unwrap(),
+            fixed().await,
+        );
+        let table = [
+            (
+                Behaviour {
+                    text: Some("other".to_owned()),
+                    ..Behaviour::default()
+                },
+                true,
+            ),
+            (Behaviour::status(500), true),
+            (Behaviour::fault(Fault::NoDone), true),
+            (
+                Behaviour::fault(Fault::Close {
+                    at: Point::AfterEvents(3),
+                }),
+                false,
+            ),
+        ];
+        for (behaviour, answered) in table {
+            sim.fail(behaviour.clone());
+            let report = load(&sim, &right, Shape::Stream, None).await;
+            assert_eq!(report.good, 0, "{behaviour:?}");
+            assert_eq!(
+                (report.wrong > 0, report.failed > 0),
+                (answered, !answered),
+                "{behaviour:?}: {report:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! The runner: starts everything, pins it, measures in turns, and checks the books at the end.
+//!
+//! What is measured has one core to itself; the simulator and the load generator share the other. Systems take turns
+//! within a round (A B C, A B C), so that a machine that slows down slows down all of them, and each figure is the
+//! median over the rounds.
+
+mod gateway;
+mod process;
+mod report;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::load::{Report, Shape};
+use gateway::Gateway;
+use process::{Cores, Spawned};
+use report::{Accounting, Memory, Results, Sample};
+
+/// What to measure, and for how long.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Settings {
+    /// The gateway binary; without it only the baselines are measured.
+    #[arg(long)]
+    gateway: Option<PathBuf>,
+    /// The migrator binary; by default the one beside the gateway.
+    #[arg(long)]
+    migrator: Option<PathBuf>,
+    /// The simulator binary; by default the one beside this program.
+    #[arg(long)]
+    simulator: Option<PathBuf>,
+    /// How often each system has its turn.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds of a turn.
+    #[arg(long, default_value_t = 4.0)]
+    seconds: f64,
+    /// Seconds of load on each system before anything is measured.
+    #[arg(long, default_value_t = 1.0)]
+    warmup: f64,
+    /// Scenarios to run, comma-separated.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Scenario::Small, Scenario::Large, Scenario::Stream, Scenario::Steady])]
+    scenarios: Vec<Scenario>,
+    /// Requests per second of the steady scenario.
+    #[arg(long, default_value_t = 2000.0)]
+    rate: f64,
+    /// Tokens of an answer, which is also the chunks of a stream.
+    #[arg(long, default_value_t = 64)]
+    tokens: u32,
+    /// Core of the system that is measured.
+    #[arg(long, default_value_t = 0)]
+    core: usize,
+    /// Core of the simulator and the load generator.
+    #[arg(long, default_value_t = 1)]
+    load_core: usize,
+    /// File for all figures as JSON.
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+/// One kind of load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Scenario {
+    /// 200 bytes in, a short answer, 64 connections that never pause.
+    Small,
+    /// The same with a prompt of 100 kB.
+    Large,
+    /// 64 streams at once, without pause between chunks.
+    Stream,
+    /// Small requests at a fixed rate, for latency without queueing.
+    Steady,
+}
+
+impl Scenario {
+    fn shape(self) -> Shape {
+        match self {
+            Self::Small | Self::Steady => Shape::Small,
+            Self::Large => Shape::Large,
+            Self::Stream => Shape::Stream,
+        }
+    }
+}
+
+/// Something that takes requests and is measured.
+struct System {
+    name: &'static str,
+    address: SocketAddr,
+    key: &'static str,
+    /// None for the simulator, which is not measured: its turn shows what the load generator can do.
+    process: Option<Spawned>,
+    memory: Memory,
+    answered: u64,
+    lost: u64,
+}
+
+/// The provider's key: clients of the gateway and of `bare-inspect` do not have it.
+const PROVIDER_KEY: &str = "sk-provider";
+const CLIENT_KEY: &str = "sk-client";
+
+/// Runs the benchmark; an error when a system answered wrongly or the gateway's books do not add up.
+pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
+    let myself = std::env::current_exe().context("cannot find this program")?;
+    let cores = Cores {
+        measured: settings.core,
+        load: settings.load_core,
+    };
+    let simulator = settings
+        .simulator
+        .clone()
+        .unwrap_or_else(|| myself.with_file_name("simulator"));
+    let mut command = cores.load(&simulator);
+    command.args([
+        "--listen",
+        "127.0.0.1:0",
+        "--fixed",
+        "--api-key",
+        PROVIDER_KEY,
+    ]);
+    command.args(["--tokens", &settings.tokens.to_string()]);
+    let (_simulator, upstream) =
+        Spawned::with_address(command).context("the simulator did not start")?;
+
+    let mut systems = vec![System::new("direct", upstream, PROVIDER_KEY, None)?];
+    for (name, key) in [("bare1", PROVIDER_KEY), ("bare-inspect", CLIENT_KEY)] {
+        let mut command = cores.measured(&myself);
+        command.args([
+            name,
+            "--upstream",
+            &upstream.to_string(),
+            "--key",
+            PROVIDER_KEY,
+        ]);
+        let (process, address) =
+            Spawned::with_address(command).with_context(|| format!("{name} did not start"))?;
+        systems.push(System::new(name, address, key, Some(process))?);
+    }
+    let mut gateway = None;
+    if let Some(binary) = &settings.gateway {
+        let migrator = settings
+            .migrator
+            .clone()
+            .unwrap_or_else(|| binary.with_file_name("migrator"));
+        let (started, process) = Gateway::start(&cores, binary, &migrator, upstream).await?;
+        systems.push(System::new(
+            "gateway",
+            started.address,
+            CLIENT_KEY,
+            Some(process),
+        )?);
+        gateway = Some(started);
+    }
+
+    let bench = Bench {
+        settings: &settings,
+        myself,
+        cores,
+        upstream,
+    };
+    let mut results = bench.measure(&mut systems)?;
+    std::thread::sleep(Duration::from_secs(2));
+    for system in &mut systems {
+        system.remember_memory()?;
+        results
+            .memory
+            .extend(system.process.as_ref().map(|_| system.memory.clone()));
+    }
+    if let Some(gateway) = gateway {
+        let system = systems.pop().context("the gateway is the last system")?;
+        results.accounting = Some(settle(gateway, system)?);
+    }
+    results.print(settings.out.as_deref())
+}
+
+/// Stops the gateway in an orderly way and compares its rows with what it answered.
+fn settle(gateway: Gateway, system: System) -> anyhow::Result<Accounting> {
+    let process = system.process.context("the gateway is a process")?;
+    process.terminate().context("the gateway did not stop")?;
+    Ok(Accounting {
+        answered: system.answered,
+        lost: system.lost,
+        rows: gateway.rows()?,
+    })
+}
+
+struct Bench<'a> {
+    settings: &'a Settings,
+    myself: PathBuf,
+    cores: Cores,
+    upstream: SocketAddr,
+}
+
+impl Bench<'_> {
+    fn measure(&self, systems: &mut [System]) -> anyhow::Result<Results> {
+        let mut results = Results::default();
+        for &scenario in &self.settings.scenarios {
+            for system in systems.iter_mut() {
+                self.load(system, scenario, self.settings.warmup)?;
+            }
+            for round in 0..self.settings.rounds {
+                for system in systems.iter_mut() {
+                    let before = system.cpu()?;
+                    let load = self.load(system, scenario, self.settings.seconds)?;
+                    let cpu = system
+                        .cpu()?
+                        .zip(before)
+                        .map(|(after, before)| after.saturating_sub(before));
+                    results.add(Sample::new(
+                        scenario.shape(),
+                        scenario_name(scenario),
+                        system.name,
+                        round,
+                        &load,
+                        cpu,
+                    ));
+                }
+            }
+        }
+        Ok(results)
+    }
+
+    fn load(
+        &self,
+        system: &mut System,
+        scenario: Scenario,
+        seconds: f64,
+    ) -> anyhow::Result<Report> {
+        let mut command = self.cores.load(&self.myself);
+        command.args([
+            "load",
+            "--target",
+            &system.address.to_string(),
+            "--key",
+            system.key,
+        ]);
+        command.args([
+            "--reference",
+            &self.upstream.to_string(),
+            "--reference-key",
+            PROVIDER_KEY,
+        ]);
+        command.args(["--seconds", &seconds.to_string()]);
+        let shape = scenario
+            .shape()
+            .to_possible_value()
+            .context("every shape has a name")?;
+        command.args(["--shape", shape.get_name()]);
+        if scenario == Scenario::Steady {
+            command.args(["--rate", &self.settings.rate.to_string()]);
+        }
+        let output = command
+            .stderr(std::process::Stdio::inherit())
+            .output()
+            .context("cannot start the load")?;
+        anyhow::ensure!(
+            output.status.success(),
+            "the load on {} failed",
+            system.name
+        );
+        let report: Report =
+            serde_json::from_slice(&output.stdout).context("the load told nothing")?;
+        system.answered += report.answered();
+        system.lost += report.failed;
+        Ok(report)
+    }
+}
+
+fn scenario_name(scenario: Scenario) -> String {
+    scenario
+        .to_possible_value()
+        .map(|value| value.get_name().to_owned())
+        .unwrap_or_default()
+}
+
+impl System {
+    fn new(
+        name: &'static str,
+        address: SocketAddr,
+        key: &'static str,
+        process: Option<Spawned>,
+    ) -> anyhow::Result<Self> {
+        let idle_kb = process
+            .as_ref()
+            .map(Spawned::memory)
+            .transpose()?
+            .map_or(0, |memory| memory.now_kb);
+        let memory = Memory {
+            system: name,
+            idle_kb,
+            peak_kb: 0,
+            after_kb: 0,
+        };
+        Ok(Self {
+            name,
+            address,
+            key,
+            process,
+            memory,
+            answered: 0,
+            lost: 0,
+        })
+    }
+
+    /// User and system time so far.
+    fn cpu(&self) -> anyhow::Result<Option<Duration>> {
+        self.process.as_ref().map(Spawned::cpu).transpose()
+    }
+
+    fn remember_memory(&mut self) -> anyhow::Result<()> {
+        if let Some(process) = &self.process {
+            let memory = process.memory()?;
+            (self.memory.peak_kb, self.memory.after_kb) = (memory.peak_kb, memory.now_kb);
+        }
+        Ok(())
+    }
+}
+
+/// Runs a command that must succeed.
+fn succeed(command: &mut Command) -> anyhow::Result<String> {
+    let output = command
+        .output()
+        .with_context(|| format!("cannot run {:?}", command.get_program()))?;
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    anyhow::ensure!(
+        output.status.success(),
+        "{:?} failed: {told}",
+        command.get_program()
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
