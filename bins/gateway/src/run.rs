@@ -37,7 +37,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let prober = Prober::default();
     let (health, health_worker) = health::start(&settings.health, database.clone(), prober.clone());
     health
-        .load(&database)
+        .restore(&database)
         .await
         .context("cannot read the providers' health")?;
     let (catalog, poller) = Catalog::load(catalog_settings(&settings, &database, &health)?).await?;
@@ -69,12 +69,12 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
             ..proxy::Settings::default()
         },
     });
-    let admin = admin::router(AdminState::new(
-        database.clone(),
+    let admin = admin::router(AdminState {
+        database: database.clone(),
         catalog,
         health,
         admin_key,
-    ));
+    });
 
     // Requests end first, then what they feed.
     let (stop_serving, stop_working) = (CancellationToken::new(), CancellationToken::new());
