@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use upstream::Clients;
 
 use crate::{
-    database, listener,
+    database,
+    listener::{self, Drain},
     metrics::{Exposition, Gathered},
     open::{Draining, Open},
     service::Service,
@@ -37,7 +38,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let prober = Prober::default();
     let (health, health_worker) = health::start(&settings.health, database.clone(), prober.clone());
     health
-        .load(&database)
+        .restore(&database)
         .await
         .context("cannot read the providers' health")?;
     let (catalog, poller) = Catalog::load(catalog_settings(&settings, &database, &health)?).await?;
@@ -58,6 +59,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         draining: draining.clone(),
         metrics: Exposition::new(registry, admin_key.filter(|_| settings.protect_metrics)),
     };
+    let cut = CancellationToken::new();
     let proxy = Proxy::new(Parts {
         catalog: catalog.clone(),
         health: health.clone(),
@@ -68,13 +70,14 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
             body_idle_timeout: settings.body_timeout,
             ..proxy::Settings::default()
         },
+        cut: cut.clone(),
     });
-    let admin = admin::router(AdminState::new(
-        database.clone(),
+    let admin = admin::router(AdminState {
+        database: database.clone(),
         catalog,
         health,
         admin_key,
-    ));
+    });
 
     // Requests end first, then what they feed.
     let (stop_serving, stop_working) = (CancellationToken::new(), CancellationToken::new());
@@ -97,7 +100,10 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         listener,
         Service::new(proxy, open, admin),
         stop_serving,
-        settings.drain_timeout,
+        Drain {
+            timeout: settings.drain_timeout,
+            cut,
+        },
     );
     tokio::pin!(end);
     tokio::select! {

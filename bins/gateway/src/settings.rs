@@ -8,10 +8,12 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use upstream::NetworkPolicy;
+
+use crate::telemetry::{LogFormat, Logging};
 
 /// One endpoint in front of many LLM providers.
 ///
@@ -122,16 +124,6 @@ struct Given {
     log_format: Option<LogFormat>,
 }
 
-/// How log lines are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum LogFormat {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-}
-
 /// All settings, checked.
 pub(crate) struct Settings {
     pub(crate) database_url: String,
@@ -147,8 +139,7 @@ pub(crate) struct Settings {
     pub(crate) protect_metrics: bool,
     pub(crate) health: health::Settings,
     pub(crate) log_retention: Option<Duration>,
-    pub(crate) log_level: String,
-    pub(crate) log_format: LogFormat,
+    pub(crate) logging: Logging,
 }
 
 impl fmt::Debug for Settings {
@@ -223,11 +214,13 @@ impl Settings {
                 0 => None,
                 days => Some(Duration::from_secs(u64::from(days) * 86_400)),
             },
-            log_level: given.log_level.unwrap_or_else(|| "info".to_owned()),
-            log_format: given.log_format.unwrap_or(LogFormat::Text),
+            logging: Logging::new(
+                given.log_level.as_deref().unwrap_or("info"),
+                given.log_format.unwrap_or(LogFormat::Text),
+            )
+            .context("LOG_LEVEL")?,
         };
         settings.check_exposure()?;
-        crate::telemetry::filter(&settings.log_level).context("LOG_LEVEL")?;
         Ok(settings)
     }
 
