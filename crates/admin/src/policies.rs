@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use axum::{Json, extract::State};
 use catalog::Policy;
-use chrono::Utc;
 use entities::routing_policy;
 use http::StatusCode;
 use router::Strategy;
@@ -17,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    AdminState,
+    AdminState, change,
     error::Error,
     extract::{Id, JsonObject, read},
     models,
@@ -122,7 +121,7 @@ pub(crate) async fn put(
     let input: PolicyInput = read(fields)?;
     let change = state.change().await?;
     let timeout = timeout_of(&models::find(change.on(), model_id).await?);
-    let now = Utc::now();
+    let now = change::now();
     let old = stored(change.on(), model_id).await?;
     let row = routing_policy::Model {
         id: old.as_ref().map_or(0, |row| row.id),

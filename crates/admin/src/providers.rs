@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    AdminState,
+    AdminState, change,
     error::Error,
     extract::{Id, JsonObject, Query, flag, read},
     input,
@@ -207,7 +207,7 @@ pub(crate) async fn create(
     provider_config::check(0, &name, kind, &config, &state)?;
     let change = state.change().await?;
     must_be_free(change.on(), &name, None).await?;
-    let now = Utc::now();
+    let now = change::now();
     let row = provider::ActiveModel {
         id: NotSet,
         name: Set(name),
@@ -293,7 +293,7 @@ pub(crate) async fn patch(
     }
     changed.name = Set(name);
     changed.enabled = Set(enabled);
-    changed.updated_at = Set(Utc::now());
+    changed.updated_at = Set(change::now());
     let row = changed.update(change.on()).await?;
     change.commit().await?;
     Ok(Json(Surroundings::of(&state).show(row)))

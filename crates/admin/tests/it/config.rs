@@ -258,3 +258,32 @@ async fn a_key_is_told_once_and_works_until_it_does_not() {
     assert_eq!(api.delete(&one).await.status, 204);
     assert_eq!(accepted(), Err(access::Denied::Unknown));
 }
+
+#[tokio::test]
+async fn what_is_created_is_what_is_read() {
+    let api = Api::start().await;
+    let (model, provider) = (api.model("m").await, api.provider("p").await);
+    for (path, body) in [
+        ("/api/models", json!({"name": "n"})),
+        ("/api/providers", json!({"name": "q", "type": "openai"})),
+        (
+            "/api/model-providers",
+            json!({"model_id": model, "provider_id": provider, "provider_model": "up"}),
+        ),
+        ("/api/keys", json!({"name": "k"})),
+    ] {
+        let mut created = api.post(path, body).await.ok();
+        created.as_object_mut().unwrap().remove("key");
+        let one = format!("{path}/{}", created["id"]);
+        assert_eq!(api.get(&one).await.ok(), created);
+        let changed = api.patch(&one, json!({"enabled": false})).await.ok();
+        assert_eq!(changed["enabled"], false);
+        assert_eq!(api.get(&one).await.ok(), changed);
+        assert_eq!(api.get(path).await.ok()["data"][0], changed);
+        let same = api.patch(&one, json!({})).await.ok();
+        assert_eq!(
+            (&same["id"], &same["enabled"]),
+            (&created["id"], &json!(false))
+        );
+    }
+}
