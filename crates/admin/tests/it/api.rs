@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 use upstream::{Clients, NetworkPolicy};
 
-const SECRET_KEY: &str = "0123456789abcdef";
+pub(crate) const SECRET_KEY: &str = "0123456789abcdef";
 pub(crate) const ADMIN_KEY: &str = "admin-key-of-the-tests";
 
 /// An admin API of its own, on a database of its own.
@@ -22,7 +22,10 @@ pub(crate) struct Api {
     pub(crate) catalog: Catalog,
     pub(crate) health: Health,
     pub(crate) database: DatabaseConnection,
-    folder: TempDir,
+    /// Until a test runs it.
+    pub(crate) poller: Option<Poller>,
+    url: String,
+    _folder: Option<TempDir>,
 }
 
 /// What came back.
@@ -78,10 +81,18 @@ impl Api {
 
     pub(crate) async fn with_secret_key(secret_key: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let database = connect(&folder).await;
+        let url = format!("sqlite://{}/test.db?mode=rwc", folder.path().display());
+        let mut api = Self::at(url, secret_key).await;
+        api._folder = Some(folder);
+        api
+    }
+
+    /// One on the database at `url`, whose schema is made where it is missing.
+    pub(crate) async fn at(url: String, secret_key: Option<&str>) -> Self {
+        let database = migration::connect(&url).await.unwrap();
         migration::up(&database).await.unwrap();
         let health = Health::new(&Settings::default());
-        let catalog = load(database.clone(), secret_key, health.clone()).await.0;
+        let (catalog, poller) = load(database.clone(), secret_key, health.clone()).await;
         let router = admin::router(AdminState {
             database: database.clone(),
             catalog: catalog.clone(),
@@ -91,17 +102,17 @@ impl Api {
         Self {
             router,
             catalog,
+            poller: Some(poller),
             health,
             database,
-            folder,
+            url,
+            _folder: None,
         }
     }
 
-    /// The catalog of another process on the same database.
-    pub(crate) async fn another(&self) -> (Catalog, Poller) {
-        let database = connect(&self.folder).await;
-        let health = Health::new(&Settings::default());
-        load(database, Some(SECRET_KEY), health).await
+    /// One in another process on the same database.
+    pub(crate) async fn another(&self) -> Self {
+        Self::at(self.url.clone(), Some(SECRET_KEY)).await
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -164,11 +175,6 @@ impl Api {
         let body = json!({"model_id": model, "provider_id": provider, "provider_model": "up"});
         self.post("/api/model-providers", body).await.id()
     }
-}
-
-async fn connect(folder: &TempDir) -> DatabaseConnection {
-    let url = format!("sqlite://{}/test.db?mode=rwc", folder.path().display());
-    migration::connect(&url).await.unwrap()
 }
 
 async fn load(

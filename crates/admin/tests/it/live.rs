@@ -42,7 +42,9 @@ async fn a_change_is_live_when_the_call_returns() {
 #[tokio::test]
 async fn another_process_on_the_same_database_follows() {
     let api = Api::start().await;
-    let (other, poller) = api.another().await;
+    let mut other = api.another().await;
+    let poller = other.poller.take().unwrap();
+    let other = other.catalog;
     let stop = CancellationToken::new();
     let polling = tokio::spawn(poller.run(stop.clone()));
     assert!(other.snapshot().model("m").is_none());

@@ -5,6 +5,7 @@ mod access;
 mod api;
 mod config;
 mod document;
+mod engines;
 mod live;
 mod pages;
 mod policies;
