@@ -81,6 +81,20 @@ async fn every_route_of_the_contract_is_in_the_document_and_served() {
     }
     documented.sort();
     assert_eq!(documented, expected);
+    let mut ids: Vec<_> = document["paths"]
+        .as_object()
+        .unwrap()
+        .values()
+        .flat_map(|item| item.as_object().unwrap().values())
+        .filter_map(|operation| operation["operationId"].as_str())
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(
+        ids.len(),
+        documented.len(),
+        "each operation has an id of its own"
+    );
     for (path, method) in documented {
         let path = path.replace("{id}", "1").replace("{model_id}", "1");
         let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
