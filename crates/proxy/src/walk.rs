@@ -202,6 +202,7 @@ impl Proxy {
 }
 
 /// What goes back.
+#[expect(clippy::large_enum_variant, reason = "made once per request and taken apart at once")]
 enum Answer {
     /// JSON of ours.
     Own(Bytes),
