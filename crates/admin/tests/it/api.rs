@@ -1,10 +1,8 @@
 //! A gateway's admin side without a gateway: database, catalog, health and router.
 
-use std::sync::Arc;
-
 use admin::{AdminKey, AdminState};
 use axum::{Router, body::Body};
-use catalog::{Catalog, CatalogSettings, Secrets, Snapshot};
+use catalog::{Catalog, CatalogSettings, Poller, Secrets, Snapshot};
 use health::{Health, Moment, Settings, WatchedAssociation, WatchedProvider};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -15,6 +13,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 use upstream::{Clients, NetworkPolicy};
 
+const SECRET_KEY: &str = "0123456789abcdef";
 pub(crate) const ADMIN_KEY: &str = "admin-key-of-the-tests";
 
 /// An admin API of its own, on a database of its own.
@@ -23,7 +22,7 @@ pub(crate) struct Api {
     pub(crate) catalog: Catalog,
     pub(crate) health: Health,
     pub(crate) database: DatabaseConnection,
-    _folder: Arc<TempDir>,
+    folder: TempDir,
 }
 
 /// What came back.
@@ -74,23 +73,15 @@ impl Answer {
 
 impl Api {
     pub(crate) async fn start() -> Self {
-        Self::with_secret_key(Some("0123456789abcdef")).await
+        Self::with_secret_key(Some(SECRET_KEY)).await
     }
 
     pub(crate) async fn with_secret_key(secret_key: Option<&str>) -> Self {
-        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let folder = tempfile::tempdir().unwrap();
         let database = connect(&folder).await;
         migration::up(&database).await.unwrap();
-        Self::on(folder, database, secret_key).await
-    }
-
-    async fn on(
-        folder: Arc<TempDir>,
-        database: DatabaseConnection,
-        secret_key: Option<&str>,
-    ) -> Self {
         let health = Health::new(&Settings::default());
-        let catalog = load(database.clone(), secret_key, health.clone()).await;
+        let catalog = load(database.clone(), secret_key, health.clone()).await.0;
         let router = admin::router(AdminState {
             database: database.clone(),
             catalog: catalog.clone(),
@@ -102,8 +93,15 @@ impl Api {
             catalog,
             health,
             database,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// The catalog of another process on the same database.
+    pub(crate) async fn another(&self) -> (Catalog, Poller) {
+        let database = connect(&self.folder).await;
+        let health = Health::new(&Settings::default());
+        load(database, Some(SECRET_KEY), health).await
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -173,7 +171,11 @@ async fn connect(folder: &TempDir) -> DatabaseConnection {
     migration::connect(&url).await.unwrap()
 }
 
-async fn load(database: DatabaseConnection, secret_key: Option<&str>, health: Health) -> Catalog {
+async fn load(
+    database: DatabaseConnection,
+    secret_key: Option<&str>,
+    health: Health,
+) -> (Catalog, Poller) {
     let secret_key = secret_key.map(SecretString::from);
     let settings = CatalogSettings {
         database,
@@ -182,23 +184,20 @@ async fn load(database: DatabaseConnection, secret_key: Option<&str>, health: He
         fixed_keys: Vec::new(),
         on_change: Box::new(move |snapshot| watch(&health, snapshot)),
     };
-    Catalog::load(settings).await.unwrap().0
+    Catalog::load(settings).await.unwrap()
 }
 
 fn watch(health: &Health, snapshot: &Snapshot) {
     let providers: Vec<_> = snapshot
-        .providers()
-        .map(|provider| WatchedProvider {
-            provider: provider.id,
-            revision: 0,
-        })
+        .revisions()
+        .map(|(provider, revision)| WatchedProvider { provider, revision })
         .collect();
     let associations: Vec<_> = snapshot
         .candidates()
-        .map(|(candidate, provider)| WatchedAssociation {
+        .map(|(candidate, provider, revision)| WatchedAssociation {
             candidate,
             provider,
-            revision: 0,
+            revision,
             cost: None,
         })
         .collect();
