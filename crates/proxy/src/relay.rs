@@ -49,7 +49,9 @@ pub(crate) struct Relay {
     protocol: Protocol,
     stream: Committed,
     ready: VecDeque<Bytes>,
+    /// Runs while the provider is waited for, not while the client reads.
     idle: Pin<Box<Sleep>>,
+    is_waiting: bool,
     /// Gone once the end is recorded.
     ledger: Option<Ledger>,
 }
@@ -63,6 +65,7 @@ impl Relay {
             stream,
             ready,
             idle,
+            is_waiting: false,
             ledger: Some(ledger),
         }
     }
@@ -87,8 +90,10 @@ impl Relay {
     fn poll_upstream(&mut self, context: &mut Context<'_>) -> Poll<()> {
         match Pin::new(&mut self.stream.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
-                if let Ok(data) = frame.into_data() {
-                    self.restart_clock();
+                self.is_waiting = false;
+                if self.stream.tap.is_done() {
+                    self.end();
+                } else if let Ok(data) = frame.into_data() {
                     self.stream.tap.push(data);
                 }
             }
@@ -103,6 +108,10 @@ impl Relay {
             }
             Poll::Ready(None) => self.end(),
             Poll::Pending => {
+                if !self.is_waiting {
+                    self.is_waiting = true;
+                    self.start_clock();
+                }
                 ready!(self.idle.as_mut().poll(context));
                 if self.stream.tap.is_complete() {
                     self.end();
@@ -119,7 +128,7 @@ impl Relay {
         Poll::Ready(())
     }
 
-    fn restart_clock(&mut self) {
+    fn start_clock(&mut self) {
         let patience = if self.stream.tap.is_done() {
             END_GRACE
         } else {
@@ -146,9 +155,6 @@ impl Relay {
                 }
                 Passing::Malformed(reason) => return self.fail(&Failure::bad_payload(reason)),
             }
-        }
-        if self.stream.tap.is_done() {
-            self.restart_clock();
         }
     }
 
@@ -218,7 +224,10 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        if let Some(mut ledger) = self.ledger.take() {
+        // Most clients close as soon as they have read the end marker, which is no hang-up.
+        if self.ready.is_empty() && self.stream.tap.is_done() {
+            self.end();
+        } else if let Some(mut ledger) = self.ledger.take() {
             ledger.attempt_usage(self.stream.tap.usage());
         }
     }
