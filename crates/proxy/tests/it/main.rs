@@ -2,5 +2,6 @@
 
 mod gateway;
 mod hangups;
+mod matrix;
 mod raw;
 mod streams;
