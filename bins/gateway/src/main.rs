@@ -8,6 +8,7 @@ mod run;
 mod service;
 mod settings;
 mod telemetry;
+mod wiring;
 
 use std::process::ExitCode;
 

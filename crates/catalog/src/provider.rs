@@ -114,7 +114,8 @@ pub struct Provider {
     pub base_url: BaseUrl,
     /// What it is called through.
     pub client: Arc<Client>,
-    key: Option<SecretString>,
+    /// What must not be repeated to anybody.
+    secrets: Vec<SecretString>,
     headers: HeaderMap,
     urls: [Uri; Endpoint::ALL.len()],
     models_url: Uri,
@@ -173,7 +174,7 @@ impl Provider {
             models_url: url("/models")?,
             client: clients.get(&transport)?,
             base_url,
-            key,
+            secrets: secrets_in(key, config),
         })
     }
 
@@ -195,12 +196,37 @@ impl Provider {
         &self.headers
     }
 
-    /// Replaces its key, should it stand in `text`, so that an error of the provider's that echoes it can be passed on.
+    /// Replaces its key and the values of its configured headers, should they stand in `text`, so that an error of the
+    /// provider's that echoes them can be passed on. Values of less than eight characters are words, not secrets.
     #[must_use]
     pub fn redact(&self, text: &str) -> Option<String> {
-        let key = self.key.as_ref()?.expose_secret();
-        (!key.is_empty() && text.contains(key)).then(|| text.replace(key, "***"))
+        let mut redacted = None;
+        for secret in &self.secrets {
+            let secret = secret.expose_secret();
+            let current = redacted.as_deref().unwrap_or(text);
+            if current.contains(secret) {
+                redacted = Some(current.replace(secret, "***"));
+            }
+        }
+        redacted
     }
+}
+
+fn secrets_in(key: Option<SecretString>, config: &ProviderConfig) -> Vec<SecretString> {
+    /// Servers without keys are given words like `none` or `EMPTY`; replacing those would break the JSON around them.
+    const SHORTEST: usize = 8;
+    let values = config
+        .headers
+        .values()
+        .map(|value| SecretString::from(value.as_str()));
+    let mut secrets: Vec<_> = key
+        .into_iter()
+        .chain(values)
+        .filter(|secret| secret.expose_secret().len() >= SHORTEST)
+        .collect();
+    // A longer one may contain a shorter one.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose_secret().len()));
+    secrets
 }
 
 fn headers(
@@ -257,7 +283,7 @@ mod tests {
     #[test]
     fn a_provider_knows_its_addresses_and_credentials() {
         let config = serde_json::json!({
-            "base_url": "http://127.0.0.1:9001/v1/", "api_key": "plain:sk-up", "headers": {"X-Team": "a"}
+            "base_url": "http://127.0.0.1:9001/v1/", "api_key": "plain:sk-up-0123", "headers": {"X-Team": "a"}
         });
         let provider = make(config).unwrap();
         assert_eq!(
@@ -268,11 +294,11 @@ mod tests {
             provider.models_url().to_string(),
             "http://127.0.0.1:9001/v1/models"
         );
-        assert_eq!(provider.headers()["authorization"], "Bearer sk-up");
+        assert_eq!(provider.headers()["authorization"], "Bearer sk-up-0123");
         assert_eq!(provider.headers()["x-team"], "a");
         assert!(!format!("{provider:?} {:?}", provider.headers()).contains("sk-up"));
         assert_eq!(
-            provider.redact("bad key sk-up!").as_deref(),
+            provider.redact("bad key sk-up-0123!").as_deref(),
             Some("bad key ***!")
         );
         assert_eq!(provider.redact("nothing"), None);
@@ -282,6 +308,20 @@ mod tests {
             "https://api.openai.com/v1/chat/completions"
         );
         assert!(default.headers().is_empty());
+    }
+
+    #[test]
+    fn only_what_can_be_a_secret_is_replaced() {
+        let provider = make(serde_json::json!({
+            "api_key": "plain:none", "headers": {"api-key": "second-secret", "x-also": "second-secret-2", "x-team": "a"}
+        }))
+        .unwrap();
+        let echo = r#"{"a": "none", "b": "second-secret", "c": "second-secret-2"}"#;
+        assert_eq!(
+            provider.redact(echo).as_deref(),
+            Some(r#"{"a": "none", "b": "***", "c": "***"}"#)
+        );
+        assert_eq!(provider.redact("a none"), None);
     }
 
     #[test]

@@ -20,7 +20,8 @@ pub struct TooLong {
 /// One event, with the bytes it came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// As received, including the blank line that ended it.
+    /// As received, including the blank line that ended it. All of them joined are the stream as it came, without the byte
+    /// order mark: where a chunk ends in the middle of the CRLF that ends an event, the LF begins the next one.
     pub raw: Bytes,
 }
 
@@ -87,7 +88,8 @@ pub struct Decoder {
     after_cr: bool,
     /// The event ended with that CR.
     ended_with_cr: bool,
-    at_start: bool,
+    /// Bytes of a byte order mark seen so far, at the start of the stream; `None` once past it.
+    mark: Option<usize>,
     limit: usize,
 }
 
@@ -102,7 +104,7 @@ impl Decoder {
             line_is_empty: true,
             after_cr: false,
             ended_with_cr: false,
-            at_start: true,
+            mark: Some(0),
             limit,
         }
     }
@@ -153,7 +155,8 @@ impl Decoder {
     #[must_use]
     pub fn finish(mut self) -> Option<Event> {
         self.partial.extend_from_slice(&self.chunk);
-        (!self.partial.is_empty()).then(|| Event {
+        let is_event = !matches!(&*self.partial, b"" | b"\n");
+        is_event.then(|| Event {
             raw: self.partial.freeze(),
         })
     }
@@ -186,24 +189,24 @@ impl Decoder {
         }
         if self.ended_with_cr {
             self.ended_with_cr = false;
-            if self.chunk[0] == b'\n' {
-                self.chunk.advance(1);
-            }
+            self.scanned = usize::from(self.chunk[0] == b'\n');
         }
-        if self.at_start {
-            self.skip_byte_order_mark();
+        if let Some(seen) = self.mark {
+            self.skip_byte_order_mark(seen);
         }
     }
 
-    fn skip_byte_order_mark(&mut self) {
+    fn skip_byte_order_mark(&mut self, mut seen: usize) {
         const MARK: &[u8] = b"\xef\xbb\xbf";
-        if self.chunk.is_empty() {
-            return;
+        while seen < MARK.len() && self.chunk.first() == Some(&MARK[seen]) {
+            self.chunk.advance(1);
+            seen += 1;
         }
-        self.at_start = false;
-        if self.chunk.starts_with(MARK) {
-            self.chunk.advance(MARK.len());
+        let is_over = seen == MARK.len() || !self.chunk.is_empty();
+        if is_over && seen < MARK.len() {
+            self.partial.extend_from_slice(&MARK[..seen]);
         }
+        self.mark = (!is_over).then_some(seen);
     }
 }
 

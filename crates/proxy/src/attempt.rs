@@ -47,6 +47,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) policy: &'a Policy,
     /// When the whole request has to be committed, if ever.
     pub(crate) deadline: Option<Instant>,
+    /// Whether that is the client's own wish.
+    pub(crate) is_deadline_own: bool,
 }
 
 impl Ask<'_> {
@@ -54,15 +56,24 @@ impl Ask<'_> {
         &self.policy.clocks
     }
 
+    /// How long an attempt may take to answer, or to begin its stream.
+    fn patience(&self) -> Duration {
+        if self.envelope.stream {
+            self.clocks().first_content
+        } else {
+            self.clocks().response
+        }
+    }
+
+    /// Whether an attempt that failed after `lasted` had time by its own clock, and only the client had none left: a
+    /// client in a hurry must not make a provider look silent to everybody.
+    pub(crate) fn was_cut_short(&self, failure: &Failure, lasted: Duration) -> bool {
+        failure.verdict == Verdict::Timeout && self.is_deadline_own && lasted < self.patience()
+    }
+
     /// When an attempt that starts at `now` has to have answered, or begun its stream.
     fn attempt_deadline(&self, now: Instant) -> Deadline {
-        let clocks = self.clocks();
-        let patience = if self.envelope.stream {
-            clocks.first_content
-        } else {
-            clocks.response
-        };
-        let own = now + patience;
+        let own = now + self.patience();
         self.deadline
             .map_or(own, |deadline| deadline.min(own))
             .into()
@@ -93,7 +104,9 @@ impl Ask<'_> {
             header::ACCEPT_ENCODING,
             HeaderValue::from_static("identity"),
         );
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        headers
+            .entry(header::USER_AGENT)
+            .or_insert(HeaderValue::from_static(USER_AGENT));
         request
     }
 }
@@ -141,7 +154,11 @@ pub(crate) async fn run(
     let response = send(ask, provider, provider_model, deadline).await?;
     let status = response.status();
     if !status.is_success() {
-        return Err(refusal(provider, response).await);
+        return Err(refusal(provider, response, deadline).await);
+    }
+    if let Some(encoding) = foreign_encoding(response.headers()) {
+        let message = format!("the answer is encoded as '{encoding}', which was not accepted");
+        return Err(Failure::bad_payload(message).with_status(status));
     }
     let answered = if ask.envelope.stream {
         begin_stream(ask, provider, response, deadline).await
@@ -152,7 +169,7 @@ pub(crate) async fn run(
 }
 
 /// Sends until a response head comes. A reused connection that failed may just have been closed by the provider as idle:
-/// the request is repeated once on another, and the provider is not blamed.
+/// the request is repeated once on a new one, and the provider is not blamed.
 async fn send(
     ask: &Ask<'_>,
     provider: &Provider,
@@ -160,23 +177,32 @@ async fn send(
     deadline: Deadline,
 ) -> Result<Response<Incoming>, Failure> {
     let splice = ask.envelope.splice(provider_model);
-    let mut may_repeat = true;
-    loop {
-        let request = ask.request(provider, &splice);
-        let sending = provider.client.send(request, ask.clocks().connect);
-        match timeout_at(deadline, sending).await {
-            Ok(Ok(response)) => return Ok(response),
-            Ok(Err(error)) if error.on_reused_connection && may_repeat => may_repeat = false,
-            Ok(Err(error)) => return Err(Failure::of_send(&error)),
-            Err(_) => return Err(Failure::timeout("no response head in time")),
+    let (client, connect) = (&provider.client, ask.clocks().connect);
+    let sending = async {
+        match client.send(ask.request(provider, &splice), connect).await {
+            Err(error) if error.on_reused_connection => {
+                let request = ask.request(provider, &splice);
+                client.send_on_new_connection(request, connect).await
+            }
+            sent => sent,
         }
-    }
+    };
+    timeout_at(deadline, sending)
+        .await
+        .map_err(|_| Failure::timeout("no response head in time"))?
+        .map_err(|error| Failure::of_send(&error))
+}
+
+fn foreign_encoding(headers: &HeaderMap) -> Option<&str> {
+    let encoding = headers.get(header::CONTENT_ENCODING)?;
+    let encoding = encoding.to_str().unwrap_or("unknown").trim();
+    (!encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity")).then_some(encoding)
 }
 
 /// Reads and judges an answer that is an error.
-async fn refusal(provider: &Provider, response: Response<Incoming>) -> Failure {
+async fn refusal(provider: &Provider, response: Response<Incoming>, deadline: Deadline) -> Failure {
     let (head, body) = response.into_parts();
-    let deadline = Deadline::now() + ERROR_BODY_TIMEOUT;
+    let deadline = deadline.min(Deadline::now() + ERROR_BODY_TIMEOUT);
     let body = read(body, MAX_ERROR_BYTES, deadline)
         .await
         .unwrap_or_default();
@@ -300,6 +326,10 @@ async fn begin_stream(
         };
         let frame =
             frame.map_err(|error| Failure::truncated(format!("the stream broke off: {error}")))?;
+        // A provider that never pauses is never waited for, so its clock would not be looked at.
+        if Deadline::now() >= deadline {
+            return Err(Failure::timeout("no first content in time"));
+        }
         let Ok(data) = frame.into_data() else {
             continue;
         };

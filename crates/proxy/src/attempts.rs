@@ -81,6 +81,9 @@ pub(crate) async fn run(
                 failures.push(candidate, failure);
             }
         }
+        if verdict == Some(Verdict::ClientGone) {
+            return Err(failures.out_of_time());
+        }
     }
 }
 
@@ -121,6 +124,11 @@ async fn one(
             answered, provider, in_flight, latency, ended, ledger,
         )),
         Err(failure) => {
+            let failure = if ask.was_cut_short(&failure, latency) {
+                failure.by_the_client()
+            } else {
+                failure
+            };
             report(provider, candidate, &failure, in_flight, latency, ended);
             if failure.verdict == Verdict::Held {
                 ledger.withdraw_attempt();
@@ -208,6 +216,7 @@ async fn wait(pause: Duration, deadline: Option<Instant>) -> bool {
 struct Failures {
     /// Provider and class of each, as the client is told.
     told: String,
+    /// Of those that were sent.
     last: Option<Failure>,
 }
 
@@ -222,8 +231,8 @@ impl Failures {
                 candidate.provider_name(),
                 failure.class
             );
+            self.last = Some(failure);
         }
-        self.last = Some(failure);
     }
 
     fn out_of_time(&self) -> Error {
@@ -303,12 +312,11 @@ impl Failures {
         };
         let (status, body) = match (failure.status, failure.body) {
             (Some(status), Some(body)) if !body.is_empty() => (status, body),
-            _ => {
-                return Error::new(
-                    ErrorKind::InvalidRequest,
-                    failure.class,
-                    "the provider refused the request",
-                );
+            (status, _) => {
+                let message = "the provider refused the request";
+                let mut error = Error::new(ErrorKind::InvalidRequest, failure.class, message);
+                error.status = status;
+                return error;
             }
         };
         let told = Told::Providers {
@@ -318,6 +326,7 @@ impl Failures {
         };
         Error {
             told,
+            status: None,
             class: failure.class,
             retry_after: None,
             is_final: false,

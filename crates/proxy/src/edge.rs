@@ -47,7 +47,8 @@ pub(crate) fn render(protocol: Protocol, error: &Error) -> Response<Body> {
         }
     };
     let mut response = json(
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        StatusCode::from_u16(error.status.unwrap_or(status))
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         body,
     );
     let headers = response.headers_mut();
@@ -84,6 +85,20 @@ pub(crate) fn passed_headers(upstream: &HeaderMap) -> HeaderMap {
         }
     }
     headers
+}
+
+/// Makes sure that an answer which proved to be JSON is not called something else.
+pub(crate) fn claim_json(headers: &mut HeaderMap) {
+    let is_called_json = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.to_ascii_lowercase().contains("json"));
+    if !is_called_json {
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+    }
 }
 
 /// Adds which way the request took.

@@ -13,6 +13,8 @@ use protocol::ErrorKind;
 pub(crate) struct Error {
     /// For the client.
     pub(crate) told: Told,
+    /// The provider's status, where it is to be kept although the words are ours.
+    pub(crate) status: Option<u16>,
     /// For the log: a short name of the kind.
     pub(crate) class: &'static str,
     /// When it is worth trying again.
@@ -42,6 +44,7 @@ impl Error {
         let told = Told::Ours(ClientError::new(kind, message));
         Self {
             told,
+            status: None,
             class,
             retry_after: None,
             is_final: false,
@@ -67,6 +70,7 @@ impl From<ClientError> for Error {
         };
         Self {
             told: Told::Ours(error),
+            status: None,
             class,
             retry_after: None,
             is_final: false,

@@ -8,6 +8,9 @@ use protocol::{openai::ProviderError, retry_after};
 use router::Verdict;
 use upstream::{SendError, SendErrorKind};
 
+/// Most characters of a provider's sentence that are kept: a log line is no place for a megabyte.
+const LONGEST_MESSAGE: usize = 1000;
+
 /// An attempt that did not answer.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -25,13 +28,24 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(verdict: Verdict, class: &'static str, message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        if let Some((end, _)) = message.char_indices().nth(LONGEST_MESSAGE) {
+            message.truncate(end);
+        }
         Self {
             verdict,
             class,
             status: None,
-            message: message.into(),
+            message,
             body: None,
         }
+    }
+
+    /// The same, where it was the client that had no time left.
+    pub(crate) fn by_the_client(mut self) -> Self {
+        self.verdict = Verdict::ClientGone;
+        self.class = "client_timeout";
+        self
     }
 
     /// The same, of an answer that came with `status`.

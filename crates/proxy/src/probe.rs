@@ -152,6 +152,7 @@ async fn one_token(snapshot: &Snapshot, provider: &Arc<Provider>) -> Result<u16,
         envelope: &envelope,
         policy: &policy,
         deadline: None,
+        is_deadline_own: false,
     };
     attempt::run(
         &ask,

@@ -50,9 +50,11 @@ pub(crate) struct Relay {
     protocol: Protocol,
     stream: Committed,
     ready: VecDeque<Bytes>,
+    /// Runs while the provider is waited for, not while the client reads.
     idle: Pin<Box<Sleep>>,
     /// Comes when the gateway has to end what still runs.
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    is_waiting: bool,
     /// Gone once the end is recorded.
     ledger: Option<Ledger>,
 }
@@ -72,6 +74,7 @@ impl Relay {
             ready,
             idle,
             cut: Box::pin(cut.cancelled_owned()),
+            is_waiting: false,
             ledger: Some(ledger),
         }
     }
@@ -96,8 +99,10 @@ impl Relay {
     fn poll_upstream(&mut self, context: &mut Context<'_>) -> Poll<()> {
         match Pin::new(&mut self.stream.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
-                if let Ok(data) = frame.into_data() {
-                    self.restart_clock();
+                self.is_waiting = false;
+                if self.stream.tap.is_done() {
+                    self.end();
+                } else if let Ok(data) = frame.into_data() {
                     self.stream.tap.push(data);
                 }
             }
@@ -121,6 +126,10 @@ impl Relay {
                     ));
                     return Poll::Ready(());
                 }
+                if !self.is_waiting {
+                    self.is_waiting = true;
+                    self.start_clock();
+                }
                 ready!(self.idle.as_mut().poll(context));
                 if self.stream.tap.is_complete() {
                     self.end();
@@ -137,7 +146,7 @@ impl Relay {
         Poll::Ready(())
     }
 
-    fn restart_clock(&mut self) {
+    fn start_clock(&mut self) {
         let patience = if self.stream.tap.is_done() {
             END_GRACE
         } else {
@@ -164,9 +173,6 @@ impl Relay {
                 }
                 Passing::Malformed(reason) => return self.fail(&Failure::bad_payload(reason)),
             }
-        }
-        if self.stream.tap.is_done() {
-            self.restart_clock();
         }
     }
 
@@ -239,7 +245,10 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        if let Some(mut ledger) = self.ledger.take() {
+        // Most clients close as soon as they have read the end marker, which is no hang-up.
+        if self.ready.is_empty() && self.stream.tap.is_done() {
+            self.end();
+        } else if let Some(mut ledger) = self.ledger.take() {
             ledger.attempt_usage(self.stream.tap.usage());
         }
     }

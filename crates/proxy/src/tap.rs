@@ -1,5 +1,7 @@
 //! Looking at a stream as it passes: usage, content, and how it ends.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use protocol::{
     Usage,
@@ -43,7 +45,8 @@ pub(crate) struct Tap {
     expected: Expected,
     usage: Option<Usage>,
     text_bytes: usize,
-    finished: usize,
+    /// Indices of the answers that came to their finish reason.
+    finished: BTreeSet<u64>,
     done: bool,
     events: usize,
 }
@@ -55,7 +58,7 @@ impl Tap {
             expected,
             usage: None,
             text_bytes: 0,
-            finished: 0,
+            finished: BTreeSet::new(),
             done: false,
             events: 0,
         }
@@ -63,11 +66,16 @@ impl Tap {
 
     /// Takes what the network brought; [`Self::next`] must have answered `None` before.
     pub(crate) fn push(&mut self, chunk: Bytes) {
-        self.decoder.push(chunk);
+        if !self.done {
+            self.decoder.push(chunk);
+        }
     }
 
-    /// The next whole event, or `None` when more must come from the network.
+    /// The next whole event, or `None` when more must come from the network. After the end marker there is none.
     pub(crate) fn next(&mut self) -> Option<Passing> {
+        if self.done {
+            return None;
+        }
         match self.decoder.next_event() {
             Ok(event) => event.map(|event| self.look(event)),
             Err(error) => Some(Passing::Malformed(error.to_string())),
@@ -78,6 +86,10 @@ impl Tap {
         let Some(data) = event.data() else {
             return Passing::Forward(event.raw, false);
         };
+        // By the rules of event streams this is no event; clients that are less strict fail at it.
+        if data.is_empty() {
+            return Passing::Nothing;
+        }
         self.events += 1;
         let chunk = match Chunk::inspect(&data) {
             Ok(chunk) => chunk,
@@ -89,7 +101,7 @@ impl Tap {
             return Passing::Error(error);
         }
         self.done |= chunk.done;
-        self.finished += chunk.finished;
+        self.finished.extend(chunk.finished);
         self.text_bytes += chunk.text_bytes;
         self.usage = chunk.usage.or(self.usage);
         if chunk.usage_only && !self.expected.passes_usage {
@@ -105,7 +117,7 @@ impl Tap {
 
     /// Whether every answer has come to its finish reason, so that only the end marker can be missing.
     pub(crate) fn is_complete(&self) -> bool {
-        self.done || self.finished >= self.expected.choices
+        self.done || self.finished.len() >= self.expected.choices
     }
 
     /// Whether anything came at all.
@@ -151,6 +163,8 @@ mod tests {
     const CONTENT: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"0123456789ab\"},\"finish_reason\":null}]}\n\n";
     const FINISH: &str =
         "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    const OTHER_FINISH: &str =
+        "data: {\"choices\":[{\"index\":1,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
     const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":3}}\n\n";
 
     #[test]
@@ -178,8 +192,9 @@ mod tests {
     fn a_stream_is_complete_when_every_choice_has_finished() {
         let mut two = tap(2, false);
         run(&mut two, FINISH);
-        assert!(!two.is_complete());
         run(&mut two, FINISH);
+        assert!(!two.is_complete());
+        run(&mut two, OTHER_FINISH);
         assert!(two.is_complete() && !two.is_done());
         let mut marked = tap(2, false);
         assert!(marked.is_empty());

@@ -12,6 +12,7 @@ use catalog::{Catalog, Model, Snapshot, route_endpoint};
 use chrono::Utc;
 use health::Health;
 use http::{Request, Response, StatusCode, request};
+use percent_encoding::percent_decode_str;
 use protocol::{Endpoint, Protocol, openai::Envelope};
 use router::{Capabilities, ProviderId, RetryBudget, Strategy};
 use stats::Recorder;
@@ -123,8 +124,9 @@ impl Proxy {
                         .await
                 }
                 Operation::Model(name) => {
-                    ledger.asked_for_model(name);
-                    models::one(&snapshot, &caller, name).map(Answer::Own)
+                    let name = percent_decode_str(name).decode_utf8_lossy();
+                    ledger.asked_for_model(&name);
+                    models::one(&snapshot, &caller, &name).map(Answer::Own)
                 }
                 Operation::Models | Operation::Unknown => {
                     Ok(Answer::Own(models::list(&snapshot, &caller)))
@@ -186,6 +188,7 @@ impl Proxy {
             envelope: &envelope,
             policy: &model.policy,
             deadline: deadline(model, &orchestration),
+            is_deadline_own: orchestration.timeout.is_some(),
         };
         let tools = Tools {
             snapshot,
@@ -202,6 +205,10 @@ impl Proxy {
 }
 
 /// What goes back.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once per request and taken apart at once"
+)]
 enum Answer {
     /// JSON of ours.
     Own(Bytes),
@@ -257,6 +264,7 @@ fn conclude(
     edge::add_trail(&mut headers, &ledger, arrival, Some(latency));
     let body = match answered {
         Answered::Whole { body, .. } => {
+            edge::claim_json(&mut headers);
             ledger.close(status.as_u16(), None, Instant::now());
             Body::whole(body)
         }

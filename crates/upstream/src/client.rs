@@ -38,8 +38,12 @@ pub struct TransportSettings {
 /// A pool of connections; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Client {
-    pool: Pool<HttpsConnector<Connector>, Pieces>,
+    pool: Sender,
+    /// Keeps no connection, so that every request gets a new one.
+    unpooled: Sender,
 }
+
+type Sender = Pool<HttpsConnector<Connector>, Pieces>;
 
 impl Client {
     fn new(policy: NetworkPolicy, settings: &TransportSettings) -> Result<Self, SetupError> {
@@ -59,16 +63,18 @@ impl Client {
             .enable_http1()
             .enable_http2()
             .wrap_connector(Connector::new(policy, proxy));
-        let pool = Pool::builder(TokioExecutor::new())
+        let mut builder = Pool::builder(TokioExecutor::new());
+        builder
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_IDLE_PER_HOST)
             .http2_adaptive_window(true)
             .http2_keep_alive_interval(Duration::from_secs(20))
-            .http2_keep_alive_timeout(Duration::from_secs(10))
-            .build(connector);
-        Ok(Self { pool })
+            .http2_keep_alive_timeout(Duration::from_secs(10));
+        let pool = builder.build(connector.clone());
+        let unpooled = builder.pool_max_idle_per_host(0).build(connector);
+        Ok(Self { pool, unpooled })
     }
 
     /// Sends `request` and waits for the response head. Dropping the future cancels the request.
@@ -78,38 +84,59 @@ impl Client {
     /// the caller's clock.
     pub async fn send(
         &self,
-        mut request: Request<Pieces>,
+        request: Request<Pieces>,
         connect_timeout: Duration,
     ) -> Result<Response<Incoming>, SendError> {
-        let mut captured = capture_connection(&mut request);
-        let sending = self.pool.request(request);
-        tokio::pin!(sending);
-        let early = tokio::select! {
-            biased;
-            result = &mut sending => Some(result),
-            connected = tokio::time::timeout(connect_timeout, async {
-                captured.wait_for_connection_metadata().await;
-            }) => {
-                if connected.is_err() {
-                    return Err(SendError { kind: SendErrorKind::ConnectTimeout, on_reused_connection: false, source: None });
-                }
-                None
-            }
-        };
-        let was_used = captured
-            .connection_metadata()
-            .as_ref()
-            .is_some_and(|connected| {
-                let mut extras = Extensions::new();
-                connected.get_extras(&mut extras);
-                extras.get::<Used>().is_some_and(Used::mark)
-            });
-        let result = match early {
-            Some(result) => result,
-            None => sending.await,
-        };
-        result.map_err(|error| SendError::of(error, was_used))
+        send(&self.pool, request, connect_timeout).await
     }
+
+    /// As [`Self::send`], but never on a connection that was used before: where one turned out to be dead, the others of
+    /// the pool are likely to be dead as well.
+    ///
+    /// # Errors
+    /// As of [`Self::send`].
+    pub async fn send_on_new_connection(
+        &self,
+        request: Request<Pieces>,
+        connect_timeout: Duration,
+    ) -> Result<Response<Incoming>, SendError> {
+        send(&self.unpooled, request, connect_timeout).await
+    }
+}
+
+async fn send(
+    pool: &Sender,
+    mut request: Request<Pieces>,
+    connect_timeout: Duration,
+) -> Result<Response<Incoming>, SendError> {
+    let mut captured = capture_connection(&mut request);
+    let sending = pool.request(request);
+    tokio::pin!(sending);
+    let early = tokio::select! {
+        biased;
+        result = &mut sending => Some(result),
+        connected = tokio::time::timeout(connect_timeout, async {
+            captured.wait_for_connection_metadata().await;
+        }) => {
+            if connected.is_err() {
+                return Err(SendError { kind: SendErrorKind::ConnectTimeout, on_reused_connection: false, source: None });
+            }
+            None
+        }
+    };
+    let was_used = captured
+        .connection_metadata()
+        .as_ref()
+        .is_some_and(|connected| {
+            let mut extras = Extensions::new();
+            connected.get_extras(&mut extras);
+            extras.get::<Used>().is_some_and(Used::mark)
+        });
+    let result = match early {
+        Some(result) => result,
+        None => sending.await,
+    };
+    result.map_err(|error| SendError::of(error, was_used))
 }
 
 fn parse_proxy(text: &str) -> Result<Uri, SetupError> {

@@ -365,3 +365,47 @@ async fn what_is_not_ours_is_not_looked_at() {
         assert_eq!(scratch.check().await, [""; 0], "{engine:?}");
     }
 }
+
+/// The account of a running gateway: rows, but no tables.
+#[tokio::test]
+async fn a_check_needs_no_right_to_change_the_schema() {
+    for engine in [DbBackend::Postgres, DbBackend::MySql] {
+        let scratch = Scratch::migrated(engine).await;
+        let (base, database) = scratch.url.rsplit_once('/').unwrap();
+        let (_, host) = base.rsplit_once('@').unwrap();
+        let account = format!("gateway_{database}");
+        let (make, remove) = match engine {
+            DbBackend::Postgres => (
+                format!(
+                    "CREATE ROLE {account} LOGIN PASSWORD 'secret'; \
+                     GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {account}"
+                ),
+                format!("DROP OWNED BY {account}; DROP ROLE {account}"),
+            ),
+            _ => (
+                format!(
+                    "CREATE USER {account}@'%' IDENTIFIED BY 'secret'; \
+                     GRANT SELECT, INSERT, UPDATE, DELETE ON {database}.* TO {account}@'%'"
+                ),
+                format!("DROP USER {account}@'%'"),
+            ),
+        };
+        scratch.run(&make).await;
+        let scheme = if engine == DbBackend::Postgres {
+            "postgres"
+        } else {
+            "mysql"
+        };
+        let url = format!("{scheme}://{account}:secret@{host}/{database}");
+        let db = migration::connect(&url).await.unwrap();
+        let differences = migration::check(&db).await.unwrap();
+        let verified = migration::verify(&db).await;
+        let refused = migration::fresh(&db).await;
+        db.close().await.unwrap();
+        scratch.run(&remove).await;
+        assert_eq!(differences, [], "{engine:?}");
+        verified.unwrap();
+        assert!(refused.is_err(), "{engine:?}: the account may drop tables");
+        assert_eq!(scratch.check().await, [""; 0], "{engine:?}");
+    }
+}

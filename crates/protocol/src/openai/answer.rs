@@ -53,11 +53,14 @@ impl Answer {
         while let Some(key) = scanner.next_member(&mut members)? {
             let name = key.as_str().unwrap_or_default();
             if name == expected && scanner.peek()? == Kind::Array {
-                found = true;
                 if endpoint.streams() {
-                    answer.output_bytes = Choices::read(&mut scanner)?.text_bytes;
+                    let choices = Choices::read(&mut scanner)?;
+                    answer.output_bytes = choices.text_bytes;
+                    // No answer at all is not an empty one, which has its finish reason.
+                    found = choices.count > 0;
                 } else {
                     scanner.value()?;
+                    found = true;
                 }
                 continue;
             }

@@ -3,7 +3,7 @@
 use super::{DONE, ProviderError, usage};
 use crate::{
     Usage,
-    json::{Kind, Scanner, SyntaxError},
+    json::{Kind, Scanner, SyntaxError, Value},
 };
 
 /// What is read from one event; its bytes go to the client as they came.
@@ -13,8 +13,8 @@ pub struct Chunk {
     pub done: bool,
     /// It holds something a client would keep: text, a tool call, reasoning, a refusal, or a finish reason.
     pub content: bool,
-    /// How many answers come to their finish reason in it: they are complete but for usage and the end marker.
-    pub finished: usize,
+    /// Indices of the answers that come to their finish reason in it: they are complete but for usage and the end marker.
+    pub finished: Vec<u64>,
     /// It holds nothing but usage, as asked for with `stream_options.include_usage`.
     pub usage_only: bool,
     /// What the provider says it used so far.
@@ -51,7 +51,7 @@ impl Chunk {
             if name == "choices" && scanner.peek()? == Kind::Array {
                 let choices = Choices::read(&mut scanner)?;
                 has_choices = choices.count > 0;
-                chunk.content |= choices.content || choices.finished > 0;
+                chunk.content |= choices.content || !choices.finished.is_empty();
                 chunk.finished = choices.finished;
                 chunk.text_bytes = choices.text_bytes;
                 continue;
@@ -76,7 +76,7 @@ impl Chunk {
 pub(super) struct Choices {
     pub(super) count: usize,
     pub(super) content: bool,
-    pub(super) finished: usize,
+    pub(super) finished: Vec<u64>,
     pub(super) text_bytes: usize,
 }
 
@@ -98,6 +98,8 @@ impl Choices {
 
     fn choice(&mut self, scanner: &mut Scanner<'_>) -> Result<(), SyntaxError> {
         let mut members = scanner.enter_object()?;
+        let mut index = 0;
+        let mut is_finished = false;
         while let Some(key) = scanner.next_member(&mut members)? {
             let name = key.as_str().unwrap_or_default();
             if matches!(name.as_ref(), "delta" | "message") && scanner.peek()? == Kind::Object {
@@ -106,10 +108,15 @@ impl Choices {
             }
             let value = scanner.value()?;
             match name.as_ref() {
-                "finish_reason" => self.finished += usize::from(!value.is_null()),
-                "text" => self.text(value.raw, value.kind),
+                "index" => index = value.raw.parse().unwrap_or(0),
+                // Some servers send an empty reason for as long as there is none.
+                "finish_reason" => is_finished = !value.is_null() && value.raw != r#""""#,
+                "text" => self.text(&value),
                 _ => {}
             }
+        }
+        if is_finished {
+            self.finished.push(index);
         }
         Ok(())
     }
@@ -119,9 +126,7 @@ impl Choices {
         while let Some(key) = scanner.next_member(&mut members)? {
             let value = scanner.value()?;
             match key.as_str().unwrap_or_default().as_ref() {
-                "content" | "refusal" | "reasoning_content" | "reasoning" => {
-                    self.text(value.raw, value.kind)
-                }
+                "content" | "refusal" | "reasoning_content" | "reasoning" => self.text(&value),
                 "tool_calls" | "function_call" | "audio" | "images" | "reasoning_details"
                     if !value.is_null() && !matches!(value.raw, "[]" | "{}") =>
                 {
@@ -134,11 +139,11 @@ impl Choices {
         Ok(())
     }
 
-    fn text(&mut self, raw: &str, kind: Kind) {
-        let bytes = if kind == Kind::String {
-            raw.len() - 2
-        } else {
-            0
+    /// Text, or the list of parts that some servers make of it.
+    fn text(&mut self, value: &Value<'_>) {
+        let bytes = match value.kind {
+            Kind::String | Kind::Array => value.raw.len() - 2,
+            _ => 0,
         };
         self.text_bytes += bytes;
         self.content |= bytes > 0;
@@ -166,6 +171,7 @@ mod tests {
             r#"{"refusal":"no"}"#,
             r#"{"reasoning_content":"hm"}"#,
             r#"{"reasoning":"hm"}"#,
+            r#"{"content":[{"type":"text","text":"a"}]}"#,
         ] {
             assert!(with_delta(delta).content, "{delta}");
         }
@@ -174,12 +180,27 @@ mod tests {
             "{}",
             r#"{"content":null,"refusal":null}"#,
             r#"{"tool_calls":[]}"#,
+            r#"{"content":[]}"#,
         ] {
             assert!(!with_delta(delta).content, "{delta}");
         }
         let finish = chunk(r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#);
-        assert!(finish.content && finish.finished == 1);
+        assert!(finish.content && finish.finished == [0]);
         assert!(chunk(r#"{"choices":[{"text":"a","finish_reason":null}]}"#).content);
+    }
+
+    #[test]
+    fn a_finish_reason_belongs_to_its_answer() {
+        let finished = |choices: &str| chunk(&format!(r#"{{"choices":[{choices}]}}"#)).finished;
+        assert_eq!(
+            finished(r#"{"finish_reason":"stop","index":3},{"index":1,"finish_reason":"length"}"#),
+            [3, 1]
+        );
+        assert_eq!(finished(r#"{"index":-1,"finish_reason":"stop"}"#), [0]);
+        for none in ["null", r#""""#] {
+            let choice = format!(r#"{{"index":0,"delta":{{}},"finish_reason":{none}}}"#);
+            assert!(finished(&choice).is_empty() && !chunk(&choice).content);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{borrow::Cow, ops::Range};
 
 use crate::{
     Endpoint, RequestError, Splice,
-    json::{Cursor, Kind, Scanner, Value},
+    json::{Cursor, Kind, Scanner, SyntaxError, Value},
 };
 
 /// What a provider must be able to do.
@@ -48,7 +48,7 @@ pub struct Envelope<'a> {
     pub session: Option<Cow<'a, str>>,
     /// Bytes of text that go in, for an estimate of tokens.
     pub prompt_bytes: usize,
-    /// Answers asked for (`n`).
+    /// Answers asked for: `n` for each prompt.
     pub choices: usize,
     edits: Edits,
 }
@@ -189,6 +189,7 @@ struct Reader<'a> {
     cache_key: Option<Cow<'a, str>>,
     prompt_bytes: usize,
     choices: usize,
+    prompts: usize,
     edits: Edits,
     members: Vec<Member>,
     any_removed: bool,
@@ -210,6 +211,7 @@ impl<'a> Reader<'a> {
             cache_key: None,
             prompt_bytes: 0,
             choices: 1,
+            prompts: 1,
             edits: Edits::default(),
             members: Vec::with_capacity(16),
             any_removed: false,
@@ -265,7 +267,10 @@ impl<'a> Reader<'a> {
                 (Kind::Null, _) => {}
                 _ => self.wrong_type("stream", "a boolean"),
             },
-            "prompt" if self.endpoint == Endpoint::Completions => self.input("prompt", value),
+            "prompt" if self.endpoint == Endpoint::Completions => {
+                self.input("prompt", value);
+                self.prompts = prompts(value.raw);
+            }
             "input" if self.endpoint == Endpoint::Embeddings => self.input("input", value),
             "tools" | "functions" => match kind {
                 Kind::Array => self.needs.tool_call |= has_elements(value.raw),
@@ -537,7 +542,7 @@ impl<'a> Reader<'a> {
             orchestration: self.orchestration,
             session: self.cache_key.or(self.user),
             prompt_bytes: self.prompt_bytes,
-            choices: self.choices,
+            choices: self.choices.saturating_mul(self.prompts),
             edits: self.edits,
         })
     }
@@ -569,6 +574,27 @@ fn removals(members: &[Member]) -> Vec<Range<usize>> {
 
 fn has_elements(array: &str) -> bool {
     array[1..].trim_start() != "]"
+}
+
+/// How many prompts a `prompt` holds: one text, one list of tokens, or a list of either.
+fn prompts(raw: &str) -> usize {
+    let is_list_of_prompts = raw
+        .strip_prefix('[')
+        .is_some_and(|rest| rest.trim_start().starts_with(['"', '[']));
+    if !is_list_of_prompts {
+        return 1;
+    }
+    let count = || {
+        let mut scanner = Scanner::new(raw.as_bytes())?;
+        let mut elements = scanner.enter_array()?;
+        let mut count = 0;
+        while scanner.next_element(&mut elements)? {
+            scanner.value()?;
+            count += 1;
+        }
+        Ok::<_, SyntaxError>(count)
+    };
+    count().unwrap_or(1)
 }
 
 fn string_array(raw: &str) -> Option<Vec<Cow<'_, str>>> {

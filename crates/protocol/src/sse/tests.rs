@@ -49,6 +49,17 @@ fn fields_comments_and_line_ends_follow_the_standard() {
 }
 
 #[test]
+fn a_byte_order_mark_is_skipped_however_it_is_cut() {
+    let text = "\u{feff}data: a\n\n".as_bytes();
+    for cut in 0..4 {
+        let (events, _) = decode(&[&text[..cut], &text[cut..]]);
+        assert_eq!(events[0].raw, "data: a\n\n", "{cut}");
+    }
+    let (events, _) = decode(&[b"\xef", b"\xbb: a\n\n"]);
+    assert_eq!(events[0].raw, &b"\xef\xbb: a\n\n"[..]);
+}
+
+#[test]
 fn an_event_within_one_chunk_is_a_slice_of_it() {
     let chunk = Bytes::from_static(b"data: a\n\ndata: b\n\n");
     let mut decoder = Decoder::new(100);
@@ -109,6 +120,8 @@ proptest! {
         let pieces: Vec<&[u8]> = places.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
         let (whole, whole_rest) = decode(&[bytes]);
         let (cut, cut_rest) = decode(&pieces);
+        let raw: Vec<u8> = cut.iter().chain(cut_rest.as_ref()).flat_map(|event| event.raw.clone()).collect();
+        prop_assert!(raw == bytes || [&raw[..], b"\n"].concat() == bytes, "no byte is lost but perhaps a last line feed");
         let with_data = |all: Vec<Option<Vec<u8>>>| all.into_iter().flatten().collect::<Vec<_>>();
         prop_assert_eq!(with_data(datas(&whole, whole_rest.as_ref())), with_data(datas(&cut, cut_rest.as_ref())));
         let every_byte: Vec<&[u8]> = bytes.chunks(1).collect();

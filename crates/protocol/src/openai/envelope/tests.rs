@@ -290,6 +290,10 @@ fn bad_bodies_are_refused_by_the_field_at_fault() {
         r#"{"model":"m","messages":[],"stream_options":1}"#,
         "'stream_options': expected an object",
     );
+}
+
+#[test]
+fn a_field_that_stands_twice_or_too_deep_is_refused() {
     refused(
         CHAT,
         r#"{"model":"m","messages":[],"model":"n"}"#,

@@ -1,0 +1,7 @@
+//! The proxy against simulated providers, on real sockets.
+
+mod gateway;
+mod hangups;
+mod matrix;
+mod raw;
+mod streams;
