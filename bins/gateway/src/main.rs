@@ -4,6 +4,7 @@ mod database;
 mod listener;
 mod metrics;
 mod open;
+mod request_body;
 mod run;
 mod service;
 mod settings;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use clap::Parser;
+use clap::{CommandFactory, Parser, error::ContextKind};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use upstream::NetworkPolicy;
@@ -154,7 +154,10 @@ impl fmt::Debug for Settings {
 impl Settings {
     /// Reads them from the command line, the environment and the file.
     pub(crate) fn read() -> anyhow::Result<Self> {
-        let flags = Flags::parse();
+        let flags = Flags::try_parse().or_else(|error| match error.exit_code() {
+            0 => error.exit(), // help and version
+            _ => Err(refused_flag(&error)),
+        })?;
         let file = flags
             .config
             .as_deref()
@@ -275,6 +278,25 @@ impl Given {
     }
 }
 
+/// One line for what clap says in several, with the variable's name where the value may have come from there.
+fn refused_flag(error: &clap::Error) -> anyhow::Error {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    let line = line.trim_start_matches("error: ");
+    let blamed = error.get(ContextKind::InvalidArg).map(ToString::to_string);
+    let mut command = Flags::command();
+    command.build();
+    let variable = command
+        .get_arguments()
+        .find(|argument| Some(argument.to_string()) == blamed)
+        .and_then(|argument| argument.get_env())
+        .map(|name| name.to_string_lossy());
+    match variable {
+        Some(name) => anyhow::anyhow!("{name}: {line}"),
+        None => anyhow::anyhow!("{line}; --help lists all flags"),
+    }
+}
+
 fn read_file(path: &Path) -> anyhow::Result<Given> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the settings file {}", path.display()))?;
@@ -384,6 +406,29 @@ mod tests {
         refused(
             |given| given.log_level = Some("proxy=loud".into()),
             "LOG_LEVEL",
+        );
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_named_in_one_line() {
+        let line = |arguments: &[&str]| {
+            let parsed = Flags::try_parse_from(["gateway"].iter().chain(arguments));
+            refused_flag(&parsed.err().unwrap()).to_string()
+        };
+        let said = line(&["--max-body", "64MB"]);
+        assert!(
+            said.starts_with("GATEWAY_MAX_BODY: invalid value '64MB'"),
+            "{said}"
+        );
+        let said = line(&["--log-format", "xml"]);
+        assert!(
+            said.starts_with("LOG_FORMAT: invalid value 'xml'"),
+            "{said}"
+        );
+        let said = line(&["--maximum", "1"]);
+        assert!(
+            said.contains("'--maximum'") && !said.contains('\n'),
+            "{said}"
         );
     }
 

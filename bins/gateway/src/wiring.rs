@@ -59,14 +59,18 @@ impl Workers {
 
 /// Opens the database, loads the configuration and makes the parts.
 pub(crate) async fn gateway(settings: &Settings) -> anyhow::Result<Gateway> {
-    let database = database::open(&settings.database_url).await?;
+    let database = database::open(&settings.database_url)
+        .await
+        .context("DATABASE_URL")?;
     let prober = Prober::default();
     let (health, health_worker) = health::start(&settings.health, database.clone(), prober.clone());
     health
         .restore(&database)
         .await
         .context("cannot read the providers' health")?;
-    let (catalog, poller) = Catalog::load(catalog_settings(settings, &database, &health)?).await?;
+    let (catalog, poller) = Catalog::load(catalog_settings(settings, &database, &health)?)
+        .await
+        .map_err(named)?;
     prober.set_catalog(catalog.clone());
     let (recorder, stats_worker) = stats::start(stats_settings(settings), database.clone()).await?;
 
@@ -113,6 +117,17 @@ pub(crate) async fn gateway(settings: &Settings) -> anyhow::Result<Gateway> {
         draining,
         cut,
     })
+}
+
+/// Names the setting where one is to blame.
+fn named(error: catalog::Error) -> anyhow::Error {
+    let is_sealed = matches!(error, catalog::Error::SealedKey { .. });
+    let error = anyhow::Error::new(error);
+    if is_sealed {
+        error.context("GATEWAY_SECRET_KEY")
+    } else {
+        error
+    }
 }
 
 fn catalog_settings(

@@ -290,6 +290,11 @@ fn bad_bodies_are_refused_by_the_field_at_fault() {
         r#"{"model":"m","messages":[],"stream_options":1}"#,
         "'stream_options': expected an object",
     );
+    refused(
+        CHAT,
+        r#"{"model":"","messages":[]}"#,
+        "missing required field: 'model'",
+    );
 }
 
 #[test]
