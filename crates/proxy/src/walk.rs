@@ -202,6 +202,10 @@ impl Proxy {
 }
 
 /// What goes back.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every answer is the large one, and each is moved once"
+)]
 enum Answer {
     /// JSON of ours.
     Own(Bytes),
