@@ -30,8 +30,8 @@ struct Secure {
     connections: Arc<AtomicUsize>,
 }
 
-/// A server that speaks these protocols, with a certificate for `localhost` that only its own authority vouches for.
-async fn secure(alpn: &[&str]) -> Secure {
+/// A certificate for `localhost`, and the authority that alone vouches for it.
+fn vouched(alpn: &[&str]) -> (TlsAcceptor, tempfile::NamedTempFile) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let authority = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(authority.path(), made.cert.pem()).unwrap();
@@ -41,7 +41,12 @@ async fn secure(alpn: &[&str]) -> Secure {
         .with_single_cert(vec![made.cert.der().clone()], key)
         .unwrap();
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    (TlsAcceptor::from(Arc::new(config)), authority)
+}
+
+/// A server that speaks these protocols, with a certificate for `localhost` that only its own authority vouches for.
+async fn secure(alpn: &[&str]) -> Secure {
+    let (acceptor, authority) = vouched(alpn);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let connections = Arc::new(AtomicUsize::new(0));
@@ -120,6 +125,92 @@ async fn http2_shares_one_connection_among_requests() {
         ("hi".into(), "hi".into())
     );
     assert_eq!(server.connections.load(Ordering::Relaxed), 1);
+}
+
+/// How a server treats the first request of its first connection.
+#[derive(Clone, Copy, Debug)]
+enum First {
+    Refused,
+    Cancelled,
+    /// Answered, and then told to go away.
+    Last,
+}
+
+/// A server of bare HTTP/2 frames; all but the first request are answered.
+async fn framed(first: First) -> Secure {
+    let (acceptor, authority) = vouched(&["h2"]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = connections.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut is_first = count.fetch_add(1, Ordering::Relaxed) == 0;
+            let stream = acceptor.accept(stream).await.unwrap();
+            tokio::spawn(async move {
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                while let Some(Ok((_, mut respond))) = connection.accept().await {
+                    match (std::mem::take(&mut is_first), first) {
+                        (true, First::Refused) => respond.send_reset(h2::Reason::REFUSED_STREAM),
+                        (true, First::Cancelled) => respond.send_reset(h2::Reason::CANCEL),
+                        (is_last, _) => {
+                            respond.send_response(Response::new(()), true).unwrap();
+                            if is_last {
+                                connection.graceful_shutdown();
+                            }
+                        }
+                    }
+                }
+            });
+        }
+    });
+    Secure {
+        address,
+        authority,
+        connections,
+    }
+}
+
+#[tokio::test]
+async fn a_refused_stream_may_be_sent_again_and_a_cancelled_one_not() {
+    for (first, may_repeat) in [(First::Refused, true), (First::Cancelled, false)] {
+        let server = framed(first).await;
+        let client = client(NetworkPolicy::Any, &server.settings(None));
+        let error = client
+            .send(post(&server.url()), PATIENCE)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.kind, error.may_repeat()),
+            (SendErrorKind::Connection, may_repeat),
+            "{first:?}: {error:?}"
+        );
+        read(
+            client
+                .send_on_new_connection(post(&server.url()), PATIENCE)
+                .await,
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn after_a_goodbye_the_next_request_takes_a_new_connection() {
+    let server = framed(First::Last).await;
+    let client = client(NetworkPolicy::Any, &server.settings(None));
+    for _ in 0..3 {
+        let sent = client.send(post(&server.url()), PATIENCE).await;
+        let sent = match sent {
+            Err(error) if error.may_repeat() => {
+                client
+                    .send_on_new_connection(post(&server.url()), PATIENCE)
+                    .await
+            }
+            sent => sent,
+        };
+        read(sent).await;
+    }
+    assert!(server.connections.load(Ordering::Relaxed) >= 2);
 }
 
 #[tokio::test]
