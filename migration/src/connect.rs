@@ -4,18 +4,22 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use sea_orm::sqlx::mysql::MySqlConnectOptions;
+use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
-use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, SqlxError};
 
-use crate::{Error, LOCK_TIMEOUT};
+use crate::{CONNECT_TIMEOUT, Error, LOCK_TIMEOUT};
 
 /// Opens the database at `url`, one connection at most.
 ///
 /// `url` is `sqlite://path[?mode=rwc]`, `postgres://user:password@host/database` or
 /// `mysql://user:password@host/database`. An SQLite file named with `mode=rwc` is created together with its folder.
 pub async fn connect(url: &str) -> Result<DatabaseConnection, Error> {
+    if !has_mode(url, "rwc") {
+        return connect_existing(url).await;
+    }
     if let Some(path) = sqlite_file(url)?
-        && has_mode(url, "rwc")
         && let Some(folder) = path.parent()
     {
         std::fs::create_dir_all(folder).map_err(|source| Error::Folder {
@@ -57,7 +61,7 @@ async fn open(url: &str, may_create: bool) -> Result<DatabaseConnection, Error> 
         .min_connections(1)
         .idle_timeout(None::<Duration>)
         .max_lifetime(None::<Duration>)
-        .acquire_timeout(Duration::from_secs(10))
+        .acquire_timeout(CONNECT_TIMEOUT)
         .sqlx_logging(false)
         .map_sqlx_sqlite_opts(move |sqlite| {
             let sqlite = sqlite.busy_timeout(LOCK_TIMEOUT);
@@ -67,30 +71,46 @@ async fn open(url: &str, may_create: bool) -> Result<DatabaseConnection, Error> 
                 sqlite.create_if_missing(false)
             }
         });
-    Database::connect(options)
-        .await
-        .map_err(|source| Error::Connect {
-            database: place(url),
-            source,
-        })
+    Database::connect(options).await.map_err(|source| {
+        let database = place(url);
+        if let DbErr::Conn(RuntimeErr::SqlxError(cause)) = &source
+            && matches!(cause.as_ref(), SqlxError::PoolTimedOut)
+        {
+            // The pool repeats a refused connection until its time is over.
+            return Error::Unreachable { database };
+        }
+        Error::Connect { database, source }
+    })
 }
 
+/// Finds what is wrong with a URL before anyone repeats it, password and all, in a message.
 fn check_url(url: &str) -> Result<(), Error> {
-    if url.starts_with("sqlite:")
-        || url.starts_with("postgres://")
-        || url.starts_with("postgresql://")
-    {
+    if url.starts_with("sqlite:") {
         return Ok(());
     }
-    if !url.starts_with("mysql://") && !url.starts_with("mariadb://") {
+    let is_mysql = url.starts_with("mysql://") || url.starts_with("mariadb://");
+    let is_valid = if is_mysql {
+        MySqlConnectOptions::from_str(url).is_ok()
+    } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        PgConnectOptions::from_str(url).is_ok()
+    } else {
         return Err(Error::Url(
             "must begin with sqlite://, postgres:// or mysql://",
         ));
+    };
+    if !is_valid {
+        return Err(Error::Url(
+            "is not a valid URL: special characters in user and password are written as %XX",
+        ));
     }
-    match place(url).splitn(4, '/').nth(3) {
-        Some(name) if !name.is_empty() => Ok(()),
-        _ => Err(Error::Url("names no database: mysql://host/DATABASE")),
+    let names_database = place(url)
+        .splitn(4, '/')
+        .nth(3)
+        .is_some_and(|name| !name.is_empty());
+    if is_mysql && !names_database {
+        return Err(Error::Url("names no database: mysql://host/DATABASE"));
     }
+    Ok(())
 }
 
 /// The file an SQLite URL names; `None` for a server or a database in memory.
@@ -141,6 +161,8 @@ mod tests {
             ("", "must begin with"),
             ("mysql://root@host:3306/", "names no database"),
             ("mysql://root@host", "names no database"),
+            ("postgres://me:secret@[broken/x", "not a valid URL"),
+            ("mysql://me:se/cret@host/x", "not a valid URL"),
         ] {
             let error = check_url(url).unwrap_err().to_string();
             assert!(error.contains(expected), "{url}: {error}");

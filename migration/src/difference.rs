@@ -26,7 +26,7 @@ pub struct Difference {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Aspect {
-    /// The whole table is missing.
+    /// The whole table is missing, or kept by another storage engine.
     Table,
     /// The whole column is missing, or not ours.
     Column,
@@ -126,6 +126,14 @@ pub(crate) fn compare(expected: &Shape, found: Option<&Shape>) -> Vec<Difference
         )];
     };
     let mut differences = compare_columns(table, &expected.columns, &found.columns);
+    if expected.storage != found.storage {
+        differences.push(Difference::of_table(
+            table,
+            Aspect::Table,
+            expected.storage.clone(),
+            found.storage.clone(),
+        ));
+    }
     if expected.primary_key != found.primary_key {
         let key =
             |columns: &[String]| (!columns.is_empty()).then(|| format!("({})", columns.join(", ")));

@@ -22,10 +22,19 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// Only `up` and its like create an SQLite file.
-    #[error("there is no database at {}: `migrator up` creates it", .0.display())]
+    /// The SQLite file is not there, and is not to be created: only `up` and its like do, and only with `mode=rwc`.
+    #[error(
+        "there is no database at {}: `migrator up` creates it if the URL ends in ?mode=rwc",
+        .0.display()
+    )]
     NoFile(PathBuf),
-    /// The server cannot be reached, or refuses us.
+    /// Nobody answers at the server's address.
+    #[error("no answer from {database} within {} seconds", crate::CONNECT_TIMEOUT.as_secs())]
+    Unreachable {
+        /// The database's place, without user and password.
+        database: String,
+    },
+    /// The server refuses us.
     #[error("cannot connect to {database}")]
     Connect {
         /// The database's place, without user and password.

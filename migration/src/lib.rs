@@ -46,3 +46,5 @@ pub use tables::schema;
 
 /// How long a migration waits for another one, or for a table in use.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long opening a database waits for a server that does not answer.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

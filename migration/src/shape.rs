@@ -10,6 +10,8 @@ use crate::schema::{Column, Kind, Table, Value};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) name: String,
+    /// What keeps the rows, on MySQL: not each storage engine there knows transactions and foreign keys.
+    pub(crate) storage: Option<String>,
     pub(crate) columns: Vec<ColumnShape>,
     pub(crate) primary_key: Vec<String>,
     /// Unique constraints are unique indexes here.
@@ -49,6 +51,7 @@ impl Shape {
     pub(crate) fn empty(name: String) -> Self {
         Self {
             name,
+            storage: None,
             columns: Vec::new(),
             primary_key: Vec::new(),
             indexes: Vec::new(),
@@ -66,6 +69,7 @@ impl Shape {
         };
         Self {
             name: table.name.to_owned(),
+            storage: (engine == DbBackend::MySql).then(|| "InnoDB".to_owned()),
             columns: table
                 .columns
                 .iter()

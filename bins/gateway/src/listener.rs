@@ -1,6 +1,6 @@
 //! Accepting connections, and letting them finish.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -15,6 +15,8 @@ use crate::service::Service;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause after an accept that failed for want of file descriptors; they come back as connections end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long the last event of a stream that is cut off may take to be sent.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Largest head of a request, in bytes.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 /// HTTP/2 streams a client may have open on one connection.
@@ -32,13 +34,22 @@ pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
         })
 }
 
-/// Serves connections until `stop`, then lets running requests finish for at most `drain`. What still runs then is cut
-/// off, which its record says.
+/// How running requests are brought to an end.
+#[derive(Debug)]
+pub(crate) struct Drain {
+    /// How long they may take to finish by themselves.
+    pub(crate) timeout: Duration,
+    /// Cancelled after that, so that streams end with an error event.
+    pub(crate) cut: CancellationToken,
+}
+
+/// Serves connections until `stop`, then lets running requests finish. What outlives the drain is cut off, which its
+/// record says.
 pub(crate) async fn serve(
     listener: TcpListener,
     service: Service,
     stop: CancellationToken,
-    drain: Duration,
+    drain: Drain,
 ) {
     let builder = Arc::new(builder());
     let graceful = GracefulShutdown::new();
@@ -74,11 +85,17 @@ pub(crate) async fn serve(
     }
     drop(listener);
     tracing::info!(connections = connections.len(), "draining");
-    if tokio::time::timeout(drain, graceful.shutdown())
+    let mut ending = pin!(graceful.shutdown());
+    if tokio::time::timeout(drain.timeout, &mut ending)
         .await
         .is_err()
     {
         tracing::warn!("the drain timeout is over; what still runs is cut off");
+        drain.cut.cancel();
+        // The error events have to reach their clients; those that do not read are not waited for.
+        if tokio::time::timeout(LAST_WORDS, ending).await.is_err() {
+            tracing::debug!("some clients did not take the end of their streams");
+        }
     }
     connections.shutdown().await;
 }

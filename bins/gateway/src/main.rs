@@ -4,10 +4,12 @@ mod database;
 mod listener;
 mod metrics;
 mod open;
+mod request_body;
 mod run;
 mod service;
 mod settings;
 mod telemetry;
+mod wiring;
 
 use std::process::ExitCode;
 
@@ -18,7 +20,7 @@ fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return refuse(&error),
     };
-    telemetry::init(&settings);
+    settings.logging.start();
     // Two crypto providers in one program make rustls guess; this one is the choice, whatever else is linked.
     if rustls::crypto::aws_lc_rs::default_provider()
         .install_default()

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use proxy::Proxy;
 use tower::ServiceExt;
 
-use crate::open::Open;
+use crate::{open::Open, request_body::RequestBody};
 
 /// Serves one peer. Clients' requests go straight to the proxy; everything else is rare and may take the longer way.
 #[derive(Debug, Clone)]
@@ -51,6 +51,8 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let Self { shared, peer } = self.clone();
+        let version = request.version();
+        let request = request.map(|body| RequestBody::new(body, version));
         Box::pin(async move {
             let path = request.uri().path();
             if proxy::is_client_path(path) {

@@ -8,10 +8,12 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use clap::{Parser, ValueEnum};
+use clap::{CommandFactory, Parser, error::ContextKind};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use upstream::NetworkPolicy;
+
+use crate::telemetry::{LogFormat, Logging};
 
 /// One endpoint in front of many LLM providers.
 ///
@@ -122,16 +124,6 @@ struct Given {
     log_format: Option<LogFormat>,
 }
 
-/// How log lines are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum LogFormat {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-}
-
 /// All settings, checked.
 pub(crate) struct Settings {
     pub(crate) database_url: String,
@@ -147,8 +139,7 @@ pub(crate) struct Settings {
     pub(crate) protect_metrics: bool,
     pub(crate) health: health::Settings,
     pub(crate) log_retention: Option<Duration>,
-    pub(crate) log_level: String,
-    pub(crate) log_format: LogFormat,
+    pub(crate) logging: Logging,
 }
 
 impl fmt::Debug for Settings {
@@ -163,7 +154,10 @@ impl fmt::Debug for Settings {
 impl Settings {
     /// Reads them from the command line, the environment and the file.
     pub(crate) fn read() -> anyhow::Result<Self> {
-        let flags = Flags::parse();
+        let flags = Flags::try_parse().or_else(|error| match error.exit_code() {
+            0 => error.exit(), // help and version
+            _ => Err(refused_flag(&error)),
+        })?;
         let file = flags
             .config
             .as_deref()
@@ -223,11 +217,13 @@ impl Settings {
                 0 => None,
                 days => Some(Duration::from_secs(u64::from(days) * 86_400)),
             },
-            log_level: given.log_level.unwrap_or_else(|| "info".to_owned()),
-            log_format: given.log_format.unwrap_or(LogFormat::Text),
+            logging: Logging::new(
+                given.log_level.as_deref().unwrap_or("info"),
+                given.log_format.unwrap_or(LogFormat::Text),
+            )
+            .context("LOG_LEVEL")?,
         };
         settings.check_exposure()?;
-        crate::telemetry::filter(&settings.log_level).context("LOG_LEVEL")?;
         Ok(settings)
     }
 
@@ -279,6 +275,25 @@ impl Given {
             log_level: self.log_level.or(below.log_level),
             log_format: self.log_format.or(below.log_format),
         }
+    }
+}
+
+/// One line for what clap says in several, with the variable's name where the value may have come from there.
+fn refused_flag(error: &clap::Error) -> anyhow::Error {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    let line = line.trim_start_matches("error: ");
+    let blamed = error.get(ContextKind::InvalidArg).map(ToString::to_string);
+    let mut command = Flags::command();
+    command.build();
+    let variable = command
+        .get_arguments()
+        .find(|argument| Some(argument.to_string()) == blamed)
+        .and_then(|argument| argument.get_env())
+        .map(|name| name.to_string_lossy());
+    match variable {
+        Some(name) => anyhow::anyhow!("{name}: {line}"),
+        None => anyhow::anyhow!("{line}; --help lists all flags"),
     }
 }
 
@@ -391,6 +406,29 @@ mod tests {
         refused(
             |given| given.log_level = Some("proxy=loud".into()),
             "LOG_LEVEL",
+        );
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_named_in_one_line() {
+        let line = |arguments: &[&str]| {
+            let parsed = Flags::try_parse_from(["gateway"].iter().chain(arguments));
+            refused_flag(&parsed.err().unwrap()).to_string()
+        };
+        let said = line(&["--max-body", "64MB"]);
+        assert!(
+            said.starts_with("GATEWAY_MAX_BODY: invalid value '64MB'"),
+            "{said}"
+        );
+        let said = line(&["--log-format", "xml"]);
+        assert!(
+            said.starts_with("LOG_FORMAT: invalid value 'xml'"),
+            "{said}"
+        );
+        let said = line(&["--maximum", "1"]);
+        assert!(
+            said.contains("'--maximum'") && !said.contains('\n'),
+            "{said}"
         );
     }
 

@@ -1,23 +1,48 @@
 //! Log lines.
 
+use std::io::{self, IsTerminal};
+
 use anyhow::Context;
+use clap::ValueEnum;
+use serde::Deserialize;
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::settings::{LogFormat, Settings};
-
-/// Reads directives such as `info` or `proxy=debug,info`.
-pub(crate) fn filter(directives: &str) -> anyhow::Result<EnvFilter> {
-    EnvFilter::try_new(directives).with_context(|| format!("'{directives}' is no log level"))
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
 }
 
-/// Starts logging to standard output. The level was checked with the settings; should it be bad all the same, `info` it is.
-pub(crate) fn init(settings: &Settings) {
-    let filter = filter(&settings.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = fmt().with_env_filter(filter).with_target(false);
-    match settings.log_format {
-        LogFormat::Text => lines
-            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stdout()))
-            .init(),
-        LogFormat::Json => lines.json().flatten_event(true).init(),
+/// What is logged, and how.
+#[derive(Debug)]
+pub(crate) struct Logging {
+    directives: String,
+    format: LogFormat,
+}
+
+impl Logging {
+    /// Reads directives such as `info` or `proxy=debug,info`.
+    pub(crate) fn new(directives: &str, format: LogFormat) -> anyhow::Result<Self> {
+        EnvFilter::try_new(directives)
+            .with_context(|| format!("'{directives}' is no log level"))?;
+        Ok(Self {
+            directives: directives.to_owned(),
+            format,
+        })
+    }
+
+    /// Starts logging to standard output.
+    pub(crate) fn start(&self) {
+        let lines = fmt()
+            .with_env_filter(EnvFilter::new(&self.directives))
+            .with_target(false);
+        match self.format {
+            LogFormat::Text => lines.with_ansi(io::stdout().is_terminal()).init(),
+            LogFormat::Json => lines.json().flatten_event(true).init(),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Changes of the configuration: one transaction each, live when the call returns.
 
 use catalog::version;
+use chrono::{DateTime, SubsecRound, Utc};
 use sea_orm::{DatabaseTransaction, TransactionTrait};
 
 use crate::{AdminState, error::Error};
@@ -36,4 +37,10 @@ impl Change<'_> {
         self.transaction.commit().await?;
         self.state.catalog.reload().await.map_err(Error::NotLive)
     }
+}
+
+/// The time, as exact as every database keeps it, so that an answer tells what will be read later.
+pub(crate) fn now() -> DateTime<Utc> {
+    const DIGITS: u16 = 6;
+    Utc::now().trunc_subsecs(DIGITS)
 }

@@ -1,5 +1,7 @@
 //! The OpenAPI document, and the page that shows it. Nothing of it comes from elsewhere.
 
+mod complete;
+
 use axum::{
     Router,
     response::{IntoResponse, Response},
@@ -10,9 +12,9 @@ use http::{HeaderName, HeaderValue, header};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        Components, ContentBuilder, HttpMethod, InfoBuilder, License, OpenApi, OpenApiBuilder,
-        PathsBuilder, Ref, RefOr, Response as Described, ResponseBuilder, SecurityRequirement,
-        path::{Operation, OperationBuilder, PathItem},
+        Components, HttpMethod, InfoBuilder, License, OpenApi, OpenApiBuilder, PathsBuilder,
+        ResponseBuilder,
+        path::{OperationBuilder, PathItem},
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
         tag::{Tag, TagBuilder},
     },
@@ -76,9 +78,7 @@ pub(crate) fn document(paths: OpenApi) -> OpenApi {
     components
         .schemas
         .insert(ErrorBody::name().into_owned(), ErrorBody::schema());
-    for item in document.paths.paths.values_mut() {
-        operations(item).for_each(guarded);
-    }
+    complete::complete(&mut document, SCHEME);
     let mut open = PathsBuilder::new();
     for (path, summary) in OPEN {
         let answer = ResponseBuilder::new().description("As it says.").build();
@@ -99,35 +99,6 @@ fn tag((name, description): (&str, &str)) -> Tag {
         .name(name)
         .description(Some(description))
         .build()
-}
-
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [
-        &mut item.get,
-        &mut item.put,
-        &mut item.post,
-        &mut item.patch,
-        &mut item.delete,
-    ]
-    .into_iter()
-    .flatten()
-}
-
-/// Says of an operation what holds for all: that it needs the key, and what its errors look like.
-fn guarded(operation: &mut Operation) {
-    let none: [String; 0] = [];
-    operation.security = Some(vec![SecurityRequirement::new(SCHEME, none)]);
-    let content = ContentBuilder::new()
-        .schema(Some(Ref::from_schema_name(ErrorBody::name())))
-        .build();
-    let error: Described = ResponseBuilder::new()
-        .description("An error: see `code` and `message`.")
-        .content("application/json", content)
-        .build();
-    operation
-        .responses
-        .responses
-        .insert("default".to_owned(), RefOr::T(error));
 }
 
 /// `/openapi.json`, and `/docs` with what the page loads.

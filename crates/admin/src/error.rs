@@ -154,6 +154,15 @@ impl From<DbErr> for Error {
     }
 }
 
+impl From<stats::Error> for Error {
+    fn from(error: stats::Error) -> Self {
+        match error {
+            stats::Error::Database(error) => Self::Database(error),
+            _ => Self::Internal("the statistics cannot be read"),
+        }
+    }
+}
+
 /// The body of every error.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ErrorBody {

@@ -1,6 +1,6 @@
 //! What requests bring: bodies, ids and parameters, each refused by the name of the field at fault.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use axum::{
     body::Body,
@@ -8,7 +8,7 @@ use axum::{
 };
 use http::{HeaderMap, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
@@ -101,12 +101,25 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
-        let text = Path::<String>::from_request_parts(parts, state)
-            .await
-            .map_or_else(|_| String::new(), |Path(text)| text);
+        let Key(text) = Key::from_request_parts(parts, state).await?;
         text.parse()
             .map(Self)
             .map_err(|_| Error::NotFound(format!("id '{text}'")))
+    }
+}
+
+/// The name of a thing in a path.
+#[derive(Debug, Clone)]
+pub(crate) struct Key(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Key {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        Path::<String>::from_request_parts(parts, state)
+            .await
+            .map(|Path(text)| Self(text))
+            .map_err(|_| Error::NotFound("such name".to_owned()))
     }
 }
 
@@ -119,6 +132,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
         let pairs = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        let mut names = HashSet::new();
+        if let Some((twice, _)) = pairs
+            .into_iter()
+            .find(|(name, _)| !names.insert(name.clone()))
+        {
+            return Err(Error::invalid(twice.into_owned(), "is given twice"));
+        }
         serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs))
             .map(Self)
             .map_err(|error| {
@@ -126,4 +146,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
                 Error::invalid(field, error.into_inner().to_string())
             })
     }
+}
+
+/// A parameter that is true or false; a bare `?name` is true.
+pub(crate) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "" | "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(serde::de::Error::custom("must be true or false")),
+    }
+}
+
+/// As [`flag`], for one that may be absent.
+pub(crate) fn optional_flag<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<bool>, D::Error> {
+    flag(deserializer).map(Some)
 }

@@ -16,15 +16,15 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::{
-    AdminState,
+    AdminState, change,
     error::Error,
     extract::{Id, JsonObject, Query, read},
     input,
     page::{self, Page, PageQuery},
 };
 
-/// Names of keys that come from the settings begin so.
-const RESERVED: &str = "env-";
+/// Names of keys that come from the settings begin so; those keys have no restrictions.
+pub(crate) const FROM_SETTINGS: &str = "env-";
 const MOST_ALLOWED: usize = 1000;
 const METADATA_BYTES: usize = 16 * 1024;
 
@@ -69,10 +69,10 @@ pub(crate) struct KeyBody {
 /// A client key just made.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct NewKeyBody {
-    /// The key. It is shown this once and stored nowhere.
-    key: String,
     #[serde(flatten)]
     rest: KeyBody,
+    /// The key. It is shown this once and stored nowhere.
+    key: String,
 }
 
 impl From<api_key::Model> for KeyBody {
@@ -107,8 +107,9 @@ impl Checked {
     fn of(fields: Map<String, Value>) -> Result<Self, Error> {
         let input: KeyInput = read(fields)?;
         let name = input::name("name", input.name)?;
-        if name.starts_with(RESERVED) {
-            let reason = format!("must not begin with '{RESERVED}', as keys from the settings do");
+        if name.starts_with(FROM_SETTINGS) {
+            let reason =
+                format!("must not begin with '{FROM_SETTINGS}', as keys from the settings do");
             return Err(Error::invalid("name", reason));
         }
         let metadata = input.metadata.map(|mut fields| {
@@ -208,7 +209,7 @@ pub(crate) async fn create(
         NewKey::generate().map_err(|_| Error::Internal("the random number generator failed"))?;
     let change = state.change().await?;
     must_be_free(change.on(), &checked.name, None).await?;
-    let now = Utc::now();
+    let now = change::now();
     let row = api_key::ActiveModel {
         id: NotSet,
         name: Set(checked.name),
@@ -227,8 +228,8 @@ pub(crate) async fn create(
     let row = row.insert(change.on()).await?;
     change.commit().await?;
     let body = NewKeyBody {
-        key: new.secret.expose_secret().to_owned(),
         rest: row.into(),
+        key: new.secret.expose_secret().to_owned(),
     };
     Ok((StatusCode::CREATED, Json(body)))
 }
@@ -271,7 +272,7 @@ pub(crate) async fn patch(
     changed.allowed_models = Set(checked.allowed_models);
     changed.allowed_providers = Set(checked.allowed_providers);
     changed.metadata = Set(checked.metadata);
-    changed.updated_at = Set(Utc::now());
+    changed.updated_at = Set(change::now());
     let row = changed.update(change.on()).await?;
     change.commit().await?;
     Ok(Json(row.into()))

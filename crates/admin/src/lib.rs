@@ -12,12 +12,19 @@ mod auth;
 mod change;
 mod docs;
 mod error;
+mod explain;
 mod extract;
+mod figures;
+mod fleet;
 mod input;
 mod keys;
+mod logs;
 mod model_providers;
 mod models;
+mod money;
+mod offered;
 mod page;
+mod policies;
 mod provider_config;
 mod providers;
 
@@ -50,6 +57,9 @@ pub fn router(state: AdminState) -> Router {
     let api = OpenApiRouter::new()
         .routes(routes!(providers::list, providers::create))
         .routes(routes!(providers::get, providers::patch, providers::delete))
+        .routes(routes!(offered::list))
+        .routes(routes!(offered::import))
+        .routes(routes!(fleet::check))
         .routes(routes!(models::list, models::create))
         .routes(routes!(models::get, models::patch, models::delete))
         .routes(routes!(model_providers::list, model_providers::create))
@@ -58,6 +68,14 @@ pub fn router(state: AdminState) -> Router {
             model_providers::patch,
             model_providers::delete
         ))
+        .routes(routes!(fleet::status))
+        .routes(routes!(policies::get, policies::put, policies::delete))
+        .routes(routes!(explain::get))
+        .routes(routes!(fleet::all))
+        .routes(routes!(figures::summary))
+        .routes(routes!(figures::daily))
+        .routes(routes!(logs::list, logs::delete))
+        .routes(routes!(logs::get))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::get, keys::patch, keys::delete));
     let (api, paths) = api.split_for_parts();

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    AdminState,
+    AdminState, change,
     error::Error,
     extract::{Id, JsonObject, Query, read},
     input,
@@ -86,7 +86,7 @@ pub(crate) fn new_row(
     provider_id: i64,
     provider_model: String,
 ) -> model_provider::ActiveModel {
-    let now = Utc::now();
+    let now = change::now();
     model_provider::ActiveModel {
         id: NotSet,
         model_id: Set(model_id),

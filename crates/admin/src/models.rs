@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::{
-    AdminState,
+    AdminState, change,
     error::Error,
     extract::{Id, JsonObject, Query, read},
     input,
@@ -109,7 +109,7 @@ impl Checked {
 
 /// A row of a model of that name, with defaults for the rest.
 pub(crate) fn new_row(name: String) -> model::ActiveModel {
-    let now = Utc::now();
+    let now = change::now();
     model::ActiveModel {
         id: NotSet,
         name: Set(name),
@@ -248,7 +248,7 @@ pub(crate) async fn patch(
     changed.max_retry = Set(Some(checked.max_retry));
     changed.timeout = Set(Some(checked.timeout));
     changed.enabled = Set(Some(checked.enabled));
-    changed.updated_at = Set(Some(Utc::now()));
+    changed.updated_at = Set(Some(change::now()));
     let row = changed.update(change.on()).await?;
     let counts = counts(change.on(), [id]).await?;
     change.commit().await?;

@@ -65,20 +65,32 @@ where
 {
     let limit = limit(query.limit)?;
     let mut select = select.order_by_desc(id).limit(limit + 1);
-    if let Some(cursor) = query.cursor {
-        let before: i64 = cursor
-            .parse()
-            .map_err(|_| Error::invalid("cursor", "is not the 'next' of a page"))?;
+    if let Some(before) = cursor(query.cursor.as_deref())? {
         select = select.filter(id.lt(before));
     }
-    let mut data = select.all(connection).await?;
-    let has_more = data.len() as u64 > limit;
-    data.truncate(limit as usize);
-    let next = data
+    let rows = select.all(connection).await?;
+    Ok(cut(rows, limit, id_of))
+}
+
+/// The id that a page ends before.
+pub(crate) fn cursor(given: Option<&str>) -> Result<Option<i64>, Error> {
+    given
+        .map(|text| {
+            text.parse()
+                .map_err(|_| Error::invalid("cursor", "is not the 'next' of a page"))
+        })
+        .transpose()
+}
+
+/// Makes a page of `limit` rows, of which one more was read if there are more.
+pub(crate) fn cut<T>(mut rows: Vec<T>, limit: u64, id_of: impl Fn(&T) -> i64) -> Page<T> {
+    let has_more = rows.len() as u64 > limit;
+    rows.truncate(limit as usize);
+    let next = rows
         .last()
         .filter(|_| has_more)
         .map(|last| id_of(last).to_string());
-    Ok(Page { data, next })
+    Page { data: rows, next }
 }
 
 impl<T> Page<T> {

@@ -19,9 +19,9 @@ use serde_json::{Map, Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    AdminState,
+    AdminState, change,
     error::Error,
-    extract::{Id, JsonObject, Query, read},
+    extract::{Id, JsonObject, Query, flag, read},
     input,
     page::{self, Page, PageQuery},
     provider_config::{self, Before, ConfigBody, ConfigInput},
@@ -123,6 +123,16 @@ pub(crate) async fn find(
         .ok_or_else(|| Error::NotFound(format!("provider {id}")))
 }
 
+/// Why a provider that is configured cannot be called; `None` if this process knows nothing against it.
+pub(crate) fn unusable(state: &AdminState, row: &provider::Model) -> Option<Error> {
+    let snapshot = state.catalog.current();
+    let problem = snapshot.problem(ProviderId(row.id))?;
+    Some(Error::Conflict {
+        field: None,
+        message: format!("the provider cannot be called: {problem}"),
+    })
+}
+
 async fn must_be_free(
     connection: &impl ConnectionTrait,
     name: &str,
@@ -197,7 +207,7 @@ pub(crate) async fn create(
     provider_config::check(0, &name, kind, &config, &state)?;
     let change = state.change().await?;
     must_be_free(change.on(), &name, None).await?;
-    let now = Utc::now();
+    let now = change::now();
     let row = provider::ActiveModel {
         id: NotSet,
         name: Set(name),
@@ -283,7 +293,7 @@ pub(crate) async fn patch(
     }
     changed.name = Set(name);
     changed.enabled = Set(enabled);
-    changed.updated_at = Set(Utc::now());
+    changed.updated_at = Set(change::now());
     let row = changed.update(change.on()).await?;
     change.commit().await?;
     Ok(Json(Surroundings::of(&state).show(row)))
@@ -295,7 +305,7 @@ pub(crate) async fn patch(
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteQuery {
     /// Delete its associations too; without it a provider that has some stays.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "flag")]
     force: bool,
 }
 

@@ -32,7 +32,7 @@ pub enum Error {
     #[error("the configuration contradicts itself: {0}")]
     Routes(#[from] router::Error),
     /// A provider key that only the right secret key opens.
-    #[error("provider '{provider}': {source}")]
+    #[error("the key of provider '{provider}' cannot be opened")]
     SealedKey {
         /// The provider's name.
         provider: String,

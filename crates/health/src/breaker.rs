@@ -212,7 +212,6 @@ impl Breaker {
             }
             Mark::Nothing => {}
         }
-        self.settle(now);
     }
 
     /// A successful probe: ends an open phase at once.
@@ -221,7 +220,6 @@ impl Breaker {
         if claim.epoch == self.epoch && matches!(self.phase, Phase::Open { .. }) {
             self.close(now);
         }
-        self.settle(now);
     }
 
     /// State and its reason at `now`.
@@ -236,7 +234,8 @@ impl Breaker {
     }
 
     /// Whether it passes everything at full share and will do so until a failure is recorded.
-    pub(crate) fn is_calm(&self) -> bool {
+    pub(crate) fn is_calm(&mut self, now: Instant) -> bool {
+        self.settle(now);
         matches!(self.phase, Phase::Closed) && !self.degraded
     }
 
@@ -352,7 +351,9 @@ impl Breaker {
             self.phase = Phase::Closed;
             self.trips = 0;
         }
-        if !matches!(self.phase, Phase::Open { .. }) {
+        // Without a failure there is nothing to weigh, which is how it mostly is.
+        let may_change = self.degraded || self.window.has_failures();
+        if may_change && !matches!(self.phase, Phase::Open { .. }) {
             let (at_least, divisor) = if self.degraded { RECOVERING } else { DEGRADING };
             self.degraded = self.window.tally(now).exceeds(at_least, divisor);
         }

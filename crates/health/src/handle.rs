@@ -226,7 +226,7 @@ impl CandidateState for Health {
         };
         Load {
             in_flight: association.lane.in_flight(),
-            latency: association.lane.lock().ext.latency.get(now),
+            latency: association.lane.lock().ext.latency.latency(now),
         }
     }
 

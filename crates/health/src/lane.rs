@@ -7,15 +7,18 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use router::PeakEwma;
+
 use crate::breaker::{Breaker, Claim, Gate, Rules};
 use crate::clock::Stamp;
-use crate::ewma::PeakEwma;
 use crate::outcome::{Effect, Mark, Outcome, is_failure};
 use crate::recent::Recents;
 use crate::state::{EnteredCounters, State, Transition};
 
 /// Time between two trials of candidates that cool.
 const COOLING_TRIAL_INTERVAL: Duration = Duration::from_secs(1);
+/// Time in which the weight of a past response time falls to 1/e.
+const LATENCY_DECAY: Duration = Duration::from_secs(10);
 /// Longest error text kept, in characters.
 const MAX_ERROR_CHARS: usize = 500;
 
@@ -60,12 +63,23 @@ pub(crate) struct ProviderExt {
 }
 
 /// What only associations have.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct AssociationExt {
     cooling_until: Option<Instant>,
     cooling_trial: Option<Instant>,
     pub(crate) latency: PeakEwma,
     pub(crate) recent: Recents,
+}
+
+impl Default for AssociationExt {
+    fn default() -> Self {
+        Self {
+            cooling_until: None,
+            cooling_trial: None,
+            latency: PeakEwma::new(LATENCY_DECAY),
+            recent: Recents::default(),
+        }
+    }
 }
 
 /// A provider's lane.
@@ -196,7 +210,7 @@ impl<Ext: Extension> Lane<Ext> {
         if from != to {
             core.ext.changed();
         }
-        let calm = core.ext.is_calm(now) && core.breaker.is_calm();
+        let calm = core.ext.is_calm(now) && core.breaker.is_calm(now);
         self.epoch.store(core.breaker.epoch(), Ordering::Relaxed);
         self.calm.store(calm, Ordering::Release);
         drop(core);
@@ -334,7 +348,7 @@ impl AssociationExt {
         if let Some(latency) = outcome.latency
             && matches!(outcome.verdict, Answered | Timeout | ConnectTimeout)
         {
-            self.latency.record(latency, now);
+            self.latency.observe(latency, now);
         }
         self.recent.push(outcome, now);
     }

@@ -43,7 +43,6 @@
 mod breaker;
 mod clock;
 mod error;
-mod ewma;
 mod handle;
 mod in_flight;
 mod lane;

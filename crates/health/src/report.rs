@@ -107,7 +107,7 @@ fn of_association(association: &Association, now: Moment) -> AssociationReport {
     let mut core = association.lane.lock();
     let (state, reason) = core.breaker.state(now.instant);
     let cooling_until = core.ext.cooling_until(now.instant);
-    let latency = core.ext.latency.get(now.instant);
+    let latency = core.ext.latency.latency(now.instant);
     AssociationReport {
         model_provider_id: association.candidate.0,
         state,

@@ -55,6 +55,11 @@ impl Window {
         self.sum
     }
 
+    /// Whether the window, as it was when last used, holds a failure.
+    pub(crate) fn has_failures(&self) -> bool {
+        self.sum.failures > 0
+    }
+
     pub(crate) fn clear(&mut self) {
         self.slots = [Tally::default(); SLOTS];
         self.sum = Tally::default();

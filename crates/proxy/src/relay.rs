@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 use protocol::{ClientError, ErrorKind, Protocol, openai};
 use router::Verdict;
 use tokio::time::{Sleep, sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::{
     failure::Failure,
@@ -51,13 +52,20 @@ pub(crate) struct Relay {
     ready: VecDeque<Bytes>,
     /// Runs while the provider is waited for, not while the client reads.
     idle: Pin<Box<Sleep>>,
+    /// Comes when the gateway has to end what still runs.
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
     is_waiting: bool,
     /// Gone once the end is recorded.
     ledger: Option<Ledger>,
 }
 
 impl Relay {
-    pub(crate) fn new(protocol: Protocol, mut stream: Committed, ledger: Ledger) -> Self {
+    pub(crate) fn new(
+        protocol: Protocol,
+        mut stream: Committed,
+        ledger: Ledger,
+        cut: CancellationToken,
+    ) -> Self {
         let idle = Box::pin(sleep(stream.idle_timeout));
         let ready = std::mem::take(&mut stream.held).into();
         Self {
@@ -65,6 +73,7 @@ impl Relay {
             stream,
             ready,
             idle,
+            cut: Box::pin(cut.cancelled_owned()),
             is_waiting: false,
             ledger: Some(ledger),
         }
@@ -108,6 +117,15 @@ impl Relay {
             }
             Poll::Ready(None) => self.end(),
             Poll::Pending => {
+                if self.cut.as_mut().poll(context).is_ready() {
+                    let message = "the gateway was stopped before the stream ended";
+                    self.fail(&Failure::new(
+                        Verdict::ClientGone,
+                        "client_shutdown",
+                        message,
+                    ));
+                    return Poll::Ready(());
+                }
                 if !self.is_waiting {
                     self.is_waiting = true;
                     self.start_clock();
@@ -186,6 +204,9 @@ impl Relay {
         let told = match failure.class {
             "stream_idle" => {
                 ClientError::new(ErrorKind::GatewayTimeout, "the provider stopped sending")
+            }
+            "client_shutdown" => {
+                ClientError::new(ErrorKind::Unavailable, "the gateway is shutting down")
             }
             "stream_error" => ClientError::new(ErrorKind::BadGateway, failure.message.clone()),
             _ => ClientError::new(ErrorKind::BadGateway, "the provider's stream broke off"),

@@ -16,6 +16,7 @@ use percent_encoding::percent_decode_str;
 use protocol::{Endpoint, Protocol, openai::Envelope};
 use router::{Capabilities, ProviderId, RetryBudget, Strategy};
 use stats::Recorder;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
@@ -48,6 +49,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Bounds.
     pub settings: Settings,
+    /// Cancelled when streams that still run have to end, with an error event.
+    pub cut: CancellationToken,
 }
 
 /// Serves clients; cheap to clone.
@@ -130,7 +133,7 @@ impl Proxy {
                 }
             },
         };
-        Ok(conclude(result, ledger, arrival))
+        Ok(conclude(result, ledger, arrival, &parts.cut))
     }
 
     /// Finds a provider that answers.
@@ -204,7 +207,7 @@ impl Proxy {
 /// What goes back.
 #[expect(
     clippy::large_enum_variant,
-    reason = "nearly every answer is the large one, and each is moved once"
+    reason = "made once per request and taken apart at once"
 )]
 enum Answer {
     /// JSON of ours.
@@ -217,7 +220,12 @@ enum Answer {
 }
 
 /// Makes the response, and ends the account, unless that ends with the stream.
-fn conclude(result: Result<Answer, Error>, ledger: Ledger, arrival: &Arrival) -> Response<Body> {
+fn conclude(
+    result: Result<Answer, Error>,
+    ledger: Ledger,
+    arrival: &Arrival,
+    cut: &CancellationToken,
+) -> Response<Body> {
     let (success, idle_timeout) = match result {
         Ok(Answer::Providers {
             success,
@@ -274,7 +282,7 @@ fn conclude(result: Result<Answer, Error>, ledger: Ledger, arrival: &Arrival) ->
                 latency,
                 idle_timeout,
             };
-            Body::stream(Relay::new(Protocol::OpenAi, stream, ledger)) // taps usage; records when the body ends or drops
+            Body::stream(Relay::new(Protocol::OpenAi, stream, ledger, cut.clone())) // taps usage; records when the body ends or drops
         }
     };
     let mut response = Response::new(body);

@@ -30,6 +30,7 @@
 
 pub mod query;
 
+mod desk;
 mod error;
 mod fault;
 mod metrics;

@@ -360,7 +360,9 @@ async fn load(slot: &Slot) -> Result<(DatabaseConnection, u64, u64), DbErr> {
 
 async fn connect(slot: &Slot) -> Result<DatabaseConnection, DbErr> {
     let path = slot.database();
-    let mut options = ConnectOptions::new("sqlite::memory:"); // names the engine; the path follows, whatever is in it
+    // The URL only names the engine: a path may hold characters that mean something in a URL. It must not be the URL
+    // of a database in memory, which would switch on the shared cache.
+    let mut options = ConnectOptions::new("sqlite://spool.db");
     options
         .max_connections(1)
         .idle_timeout(None::<Duration>)
@@ -369,7 +371,6 @@ async fn connect(slot: &Slot) -> Result<DatabaseConnection, DbErr> {
         .map_sqlx_sqlite_opts(move |options| {
             options
                 .filename(&path)
-                .in_memory(false)
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal)
                 // Survives a kill. Syncing at each commit would also survive a power cut, but on a busy disk it

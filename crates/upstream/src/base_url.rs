@@ -24,6 +24,9 @@ pub enum BaseUrlError {
     /// Neither http nor https.
     #[error("the scheme must be http or https, not '{0}'")]
     Scheme(String),
+    /// Characters that parsers leave out without a word, so that another address would be stored than was written.
+    #[error("not a URL: it holds blanks or control characters")]
+    Characters,
     /// Something a base URL does not have.
     #[error("a base URL has no {0}")]
     Extra(&'static str),
@@ -41,9 +44,18 @@ impl BaseUrl {
     /// # Errors
     /// The text is no http(s) URL, has more than scheme, host, port and path, or names an address that `policy` refuses.
     pub fn parse(text: &str, policy: NetworkPolicy) -> Result<Self, BaseUrlError> {
-        let mut url = Url::parse(text.trim())?;
+        let text = text.trim();
+        let mut url = Url::parse(text)?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(BaseUrlError::Scheme(url.scheme().to_owned()));
+        }
+        if text.contains(|it: char| it.is_control() || it.is_whitespace()) {
+            return Err(BaseUrlError::Characters);
+        }
+        // Browsers take `http:///v1` for `http://v1`.
+        let host = text[url.scheme().len()..].strip_prefix("://");
+        if host.is_none_or(|host| host.starts_with(['/', '\\'])) {
+            return Err(BaseUrlError::Syntax(url::ParseError::EmptyHost));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(BaseUrlError::Extra("user name or password"));
@@ -140,6 +152,11 @@ mod tests {
         refuses("https://host/v1?x=1", "no query");
         refuses("https://host/v1#x", "no fragment");
         refuses("https://host:99999/", "not a URL");
+        refuses("https:///v1", "empty host");
+        refuses("https:v1", "empty host");
+        refuses("https:/\\v1", "empty host");
+        refuses("https://host/v1\r\nx-header: 1", "control characters");
+        refuses("https://ho\tst/v1", "control characters");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::shape::{ColumnShape, ForeignKeyShape, IndexShape, Shape, spell_defaul
 
 const VERSION: &str = "SELECT CAST(version() AS CHAR) AS version";
 const TABLES: &str = "
-    SELECT CAST(table_name AS CHAR) AS name FROM information_schema.tables
+    SELECT CAST(table_name AS CHAR) AS name, CAST(engine AS CHAR) AS storage FROM information_schema.tables
     WHERE table_schema = database() AND table_type = 'BASE TABLE'";
 /// MariaDB has no JSON type: a JSON column is a longtext with this check.
 const JSON_CHECKS: &str = "
@@ -45,7 +45,12 @@ pub(super) async fn read(db: &impl ConnectionTrait) -> Result<Tables, DbErr> {
     let mut tables = Tables::new();
     for row in rows(db, TABLES).await? {
         let name = text(&row, "name")?;
-        tables.insert(name.clone(), Shape::empty(name));
+        let storage = optional(&row, "storage")?;
+        let table = Shape {
+            storage,
+            ..Shape::empty(name.clone())
+        };
+        tables.insert(name, table);
     }
     let json = json_columns(db).await?;
     for row in rows(db, COLUMNS).await? {

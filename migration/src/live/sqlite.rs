@@ -12,11 +12,11 @@ const COLUMNS: &str = r#"
            c.dflt_value AS default_value, c.pk AS key_position, c.hidden <> 0 AS is_generated
     FROM sqlite_master m JOIN pragma_table_xinfo(m.name) c WHERE m.type = 'table' ORDER BY m.name, c.cid"#;
 const INDEXES: &str = r#"
-    SELECT m.name AS table_name, i.name AS index_name, i."unique" <> 0 AS is_unique, i.partial <> 0 AS is_partial,
+    SELECT m.name AS table_name, i.name AS index_name, i."unique" <> 0 AS is_unique, i.origin AS origin, i.partial <> 0 AS is_partial,
            k.name AS column_name, k."desc" <> 0 AS is_descending, k.coll AS collation, x.sql AS sql
     FROM sqlite_master m JOIN pragma_index_list(m.name) i JOIN pragma_index_xinfo(i.name) k
          LEFT JOIN sqlite_master x ON x.type = 'index' AND x.name = i.name
-    WHERE m.type = 'table' AND i.origin <> 'pk' AND k.key ORDER BY m.name, i.name, k.seqno"#;
+    WHERE m.type = 'table' AND k.key ORDER BY m.name, i.name, k.seqno"#;
 const FOREIGN_KEYS: &str = r#"
     SELECT m.name AS table_name, k.id AS id, k."table" AS referred_table, k."from" AS column_name,
            coalesce(k."to", 'id') AS referred_column, k.on_delete AS on_delete, k.on_update AS on_update
@@ -76,13 +76,8 @@ async fn add_indexes(tables: &mut Tables, db: &impl ConnectionTrait) -> Result<(
             continue;
         };
         let index = Some(text(&row, "index_name")?);
-        if index != last {
-            last = index;
-            table.indexes.push(IndexShape {
-                columns: Vec::new(),
-                unique: row.try_get("", "is_unique")?,
-            });
-        }
+        let is_first = index != last;
+        last = index;
         let mut column = optional(&row, "column_name")?.unwrap_or_else(|| "expression".to_owned());
         let collation = text(&row, "collation")?;
         if collation != "BINARY" {
@@ -96,6 +91,20 @@ async fn add_indexes(tables: &mut Tables, db: &impl ConnectionTrait) -> Result<(
             let sql = optional(&row, "sql")?.unwrap_or_default();
             column.push_str(" WHERE ");
             column.push_str(condition(&sql));
+        }
+        if text(&row, "origin")? == "pk" {
+            // Says more of the key than the columns do: their collation.
+            if is_first {
+                table.primary_key.clear();
+            }
+            table.primary_key.push(column);
+            continue;
+        }
+        if is_first {
+            table.indexes.push(IndexShape {
+                columns: Vec::new(),
+                unique: row.try_get("", "is_unique")?,
+            });
         }
         if let Some(index) = table.indexes.last_mut() {
             index.columns.push(column);

@@ -95,6 +95,9 @@ impl Report {
     }
 }
 
+/// A request without a complete answer after this long has failed: one that hangs must not hold up the run.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Runs a load and prints its report as one line of JSON.
 pub(crate) async fn print(settings: Settings) -> anyhow::Result<()> {
     let report = LocalSet::new().run_until(run(settings)).await?;
@@ -187,25 +190,27 @@ impl Worker {
         let mut connection = None;
         let mut body = Vec::new();
         while let Some(due) = self.next().await {
-            let open = match connection.take() {
-                Some(open) => Ok(open),
-                None => Connection::open(target).await,
+            let answered = async {
+                let mut open = match connection.take() {
+                    Some(open) => open,
+                    None => Connection::open(target).await?,
+                };
+                let head = open.exchange(&self.request, &mut body).await?;
+                Ok::<_, std::io::Error>((open, head))
             };
-            let mut open = match open {
-                Ok(open) => open,
+            match tokio::time::timeout(PATIENCE, answered)
+                .await
+                .unwrap_or_else(|late| Err(late.into()))
+            {
+                Ok((open, head)) => {
+                    self.tally.borrow_mut().answer(&head, &body, due);
+                    connection = head.keep_alive.then_some(open);
+                }
                 Err(error) => {
                     self.tally.borrow_mut().fail(&error);
                     // A target that refuses connections must not turn this loop into a busy one.
                     tokio::time::sleep(Duration::from_millis(5)).await;
-                    continue;
                 }
-            };
-            match open.exchange(&self.request, &mut body).await {
-                Ok(head) => {
-                    self.tally.borrow_mut().answer(&head, &body, due);
-                    connection = head.keep_alive.then_some(open);
-                }
-                Err(error) => self.tally.borrow_mut().fail(&error),
             }
         }
     }

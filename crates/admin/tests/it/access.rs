@@ -132,3 +132,16 @@ async fn a_body_is_json_labelled_as_such_and_small() {
     post(json, large).await.error(413, "body_too_large");
     assert_eq!(post(json, "{\"name\":\"m\"}".into()).await.status, 201);
 }
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_given_up() {
+    let api = Api::start().await;
+    let silence = futures_util::stream::pending::<Result<bytes::Bytes, std::io::Error>>();
+    let request = Request::post("/api/models")
+        .header("authorization", format!("Bearer {ADMIN_KEY}"))
+        .header("content-type", "application/json")
+        .body(Body::from_stream(silence));
+    tokio::time::pause();
+    let answer = api.send(request.unwrap()).await;
+    answer.error(408, "request_timeout");
+}

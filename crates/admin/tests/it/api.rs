@@ -1,10 +1,8 @@
 //! A gateway's admin side without a gateway: database, catalog, health and router.
 
-use std::sync::Arc;
-
 use admin::{AdminKey, AdminState};
 use axum::{Router, body::Body};
-use catalog::{Catalog, CatalogSettings, Secrets, Snapshot};
+use catalog::{Catalog, CatalogSettings, Poller, Secrets, Snapshot};
 use health::{Health, Moment, Settings, WatchedAssociation, WatchedProvider};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -15,6 +13,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 use upstream::{Clients, NetworkPolicy};
 
+pub(crate) const SECRET_KEY: &str = "0123456789abcdef";
 pub(crate) const ADMIN_KEY: &str = "admin-key-of-the-tests";
 
 /// An admin API of its own, on a database of its own.
@@ -23,7 +22,10 @@ pub(crate) struct Api {
     pub(crate) catalog: Catalog,
     pub(crate) health: Health,
     pub(crate) database: DatabaseConnection,
-    _folder: Arc<TempDir>,
+    /// Until a test runs it.
+    pub(crate) poller: Option<Poller>,
+    url: String,
+    _folder: Option<TempDir>,
 }
 
 /// What came back.
@@ -74,23 +76,23 @@ impl Answer {
 
 impl Api {
     pub(crate) async fn start() -> Self {
-        Self::with_secret_key(Some("0123456789abcdef")).await
+        Self::with_secret_key(Some(SECRET_KEY)).await
     }
 
     pub(crate) async fn with_secret_key(secret_key: Option<&str>) -> Self {
-        let folder = Arc::new(tempfile::tempdir().unwrap());
-        let database = connect(&folder).await;
-        migration::up(&database).await.unwrap();
-        Self::on(folder, database, secret_key).await
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/test.db?mode=rwc", folder.path().display());
+        let mut api = Self::at(url, secret_key).await;
+        api._folder = Some(folder);
+        api
     }
 
-    async fn on(
-        folder: Arc<TempDir>,
-        database: DatabaseConnection,
-        secret_key: Option<&str>,
-    ) -> Self {
+    /// One on the database at `url`, whose schema is made where it is missing.
+    pub(crate) async fn at(url: String, secret_key: Option<&str>) -> Self {
+        let database = migration::connect(&url).await.unwrap();
+        migration::up(&database).await.unwrap();
         let health = Health::new(&Settings::default());
-        let catalog = load(database.clone(), secret_key, health.clone()).await;
+        let (catalog, poller) = load(database.clone(), secret_key, health.clone()).await;
         let router = admin::router(AdminState {
             database: database.clone(),
             catalog: catalog.clone(),
@@ -100,10 +102,17 @@ impl Api {
         Self {
             router,
             catalog,
+            poller: Some(poller),
             health,
             database,
-            _folder: folder,
+            url,
+            _folder: None,
         }
+    }
+
+    /// One in another process on the same database.
+    pub(crate) async fn another(&self) -> Self {
+        Self::at(self.url.clone(), Some(SECRET_KEY)).await
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -168,12 +177,11 @@ impl Api {
     }
 }
 
-async fn connect(folder: &TempDir) -> DatabaseConnection {
-    let url = format!("sqlite://{}/test.db?mode=rwc", folder.path().display());
-    migration::connect(&url).await.unwrap()
-}
-
-async fn load(database: DatabaseConnection, secret_key: Option<&str>, health: Health) -> Catalog {
+async fn load(
+    database: DatabaseConnection,
+    secret_key: Option<&str>,
+    health: Health,
+) -> (Catalog, Poller) {
     let secret_key = secret_key.map(SecretString::from);
     let settings = CatalogSettings {
         database,
@@ -182,23 +190,20 @@ async fn load(database: DatabaseConnection, secret_key: Option<&str>, health: He
         fixed_keys: Vec::new(),
         on_change: Box::new(move |snapshot| watch(&health, snapshot)),
     };
-    Catalog::load(settings).await.unwrap().0
+    Catalog::load(settings).await.unwrap()
 }
 
 fn watch(health: &Health, snapshot: &Snapshot) {
     let providers: Vec<_> = snapshot
-        .providers()
-        .map(|provider| WatchedProvider {
-            provider: provider.id,
-            revision: 0,
-        })
+        .revisions()
+        .map(|(provider, revision)| WatchedProvider { provider, revision })
         .collect();
     let associations: Vec<_> = snapshot
         .candidates()
-        .map(|(candidate, provider)| WatchedAssociation {
+        .map(|(candidate, provider, revision)| WatchedAssociation {
             candidate,
             provider,
-            revision: 0,
+            revision,
             cost: None,
         })
         .collect();

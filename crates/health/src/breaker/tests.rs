@@ -295,9 +295,9 @@ fn the_share_comes_back_in_30_seconds() {
     stand.wait(10.0).share(0.4);
     stand.wait(10.0).share(0.7);
     stand.wait(9.99).share(0.9997);
-    assert!(!stand.breaker.is_calm());
+    assert!(!stand.breaker.is_calm(stand.now));
     stand.wait(0.01).share(1.0).is(State::Healthy, None);
-    assert!(stand.breaker.is_calm());
+    assert!(stand.breaker.is_calm(stand.now));
 }
 
 #[test]
@@ -508,7 +508,7 @@ proptest! {
                     prop_assert!(until <= stand.now + HOUR);
                 }
             }
-            prop_assert_eq!(stand.breaker.is_calm(), state == State::Healthy);
+            prop_assert_eq!(stand.breaker.is_calm(stand.now), state == State::Healthy);
             // However it came there, the trial of a half-open breaker is one of those still running.
             let held = running.iter().filter(|it| it.trial.is_some() && it.epoch == stand.breaker.epoch());
             prop_assert!(held.count() <= 1);

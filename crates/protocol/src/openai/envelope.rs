@@ -523,7 +523,10 @@ impl<'a> Reader<'a> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        let model = self.model.ok_or(RequestError::Missing("model"))?;
+        let model = self
+            .model
+            .filter(|model| !model.is_empty())
+            .ok_or(RequestError::Missing("model"))?;
         if !self.has_input {
             return Err(RequestError::Missing(match self.endpoint {
                 Endpoint::ChatCompletions => "messages",

@@ -92,7 +92,7 @@ async fn a_slow_database_only_delays(database: &TestDatabase) {
     eventually("all rows are written", || metrics.written() == 200).await;
     running.stop().await;
     assert_eq!(
-        (metrics.spooled(), metrics.lost(), metrics.failures()),
+        (metrics.spooled(), metrics.lost(), metrics.set_aside()),
         (0, 0, 0)
     );
     assert_eq!(database.log_count().await, 200);

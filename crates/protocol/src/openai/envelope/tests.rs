@@ -296,6 +296,15 @@ fn wrong_types_and_duplicates_are_told_by_the_field() {
     );
     refused(
         CHAT,
+        r#"{"model":"","messages":[]}"#,
+        "missing required field: 'model'",
+    );
+}
+
+#[test]
+fn a_field_that_stands_twice_or_too_deep_is_refused() {
+    refused(
+        CHAT,
         r#"{"model":"m","messages":[],"model":"n"}"#,
         "duplicate field: 'model'",
     );

@@ -1,0 +1,10 @@
+//! The binary as an operator and a deployment run it, on SQLite and on the servers that `TEST_POSTGRES_URL` and
+//! `TEST_MYSQL_URL` name. A server that cannot be reached fails the test.
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests, also where they share a function"
+)]
+
+mod at_once;
+mod command;
+mod scratch;

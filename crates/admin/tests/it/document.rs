@@ -1,0 +1,151 @@
+//! The OpenAPI document and its page.
+
+use axum::body::Body;
+use http::{Method, Request};
+use serde_json::Value;
+
+use crate::api::Api;
+
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+
+async fn open(api: &Api, path: &str) -> crate::api::Answer {
+    let request = Request::get(path).body(Body::empty()).unwrap();
+    api.send(request).await
+}
+
+/// Set `UPDATE_OPENAPI=1` to write the document anew when it is meant to change.
+#[tokio::test]
+async fn the_document_is_the_one_checked_in() {
+    let api = Api::start().await;
+    let document = open(&api, "/openapi.json").await;
+    assert_eq!(document.headers["content-type"], "application/json");
+    let text = format!("{}\n", document.text);
+    if std::env::var_os("UPDATE_OPENAPI").is_some() {
+        std::fs::write(GOLDEN, &text).unwrap();
+    }
+    let golden = std::fs::read_to_string(GOLDEN).unwrap_or_default();
+    assert!(
+        text == golden,
+        "the API has changed; if it was meant to: UPDATE_OPENAPI=1 cargo test -p admin"
+    );
+}
+
+#[tokio::test]
+async fn every_route_of_the_contract_is_in_the_document_and_served() {
+    let api = Api::start().await;
+    let document = open(&api, "/openapi.json").await.ok();
+    let routes = "
+        GET,POST /api/providers
+        GET,PATCH,DELETE /api/providers/{id}
+        GET /api/providers/{id}/models
+        POST /api/providers/{id}/check
+        POST /api/providers/{id}/import-models
+        GET,POST /api/models
+        GET,PATCH,DELETE /api/models/{id}
+        GET,POST /api/model-providers
+        GET,PATCH,DELETE /api/model-providers/{id}
+        GET /api/model-providers/{id}/status
+        GET /api/health
+        GET /api/stats
+        GET /api/stats/daily
+        GET,DELETE /api/logs
+        GET /api/logs/{id}
+        GET,POST /api/keys
+        GET,PATCH,DELETE /api/keys/{id}
+        GET,PUT,DELETE /api/policies/{model_id}
+        GET /api/route";
+    let mut expected: Vec<(String, String)> = Vec::new();
+    for line in routes
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+    {
+        let (methods, path) = line.split_once(' ').unwrap();
+        for method in methods.split(',') {
+            expected.push((path.to_owned(), method.to_lowercase()));
+        }
+    }
+    expected.sort();
+    let mut documented: Vec<(String, String)> = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            if path.starts_with("/api") {
+                assert!(operation["security"].is_array(), "{method} {path}");
+                assert!(
+                    operation["responses"]["default"].is_object(),
+                    "{method} {path}"
+                );
+                documented.push((path.clone(), method.clone()));
+            }
+        }
+    }
+    documented.sort();
+    assert_eq!(documented, expected);
+    let mut ids: Vec<_> = document["paths"]
+        .as_object()
+        .unwrap()
+        .values()
+        .flat_map(|item| item.as_object().unwrap().values())
+        .filter_map(|operation| operation["operationId"].as_str())
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(
+        ids.len(),
+        documented.len(),
+        "each operation has an id of its own"
+    );
+    for (path, method) in documented {
+        let path = path.replace("{id}", "1").replace("{model_id}", "1");
+        let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+        let answer = api.call(method, &path, None).await;
+        assert_ne!(answer.status, 405, "{path}");
+        assert!(!answer.text.contains("no such path"), "{path}");
+    }
+    for open in ["/health", "/healthz", "/readyz", "/version", "/metrics"] {
+        assert!(document["paths"][open]["get"].is_object(), "{open}");
+    }
+}
+
+#[tokio::test]
+async fn every_reference_in_the_document_resolves() {
+    let api = Api::start().await;
+    let document = open(&api, "/openapi.json").await.ok();
+    let mut references = Vec::new();
+    collect(&document, &mut references);
+    assert!(!references.is_empty());
+    for reference in references {
+        let pointer = reference.strip_prefix('#').expect("a local reference");
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+}
+
+fn collect<'a>(value: &'a Value, into: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(fields) => {
+            into.extend(fields.get("$ref").and_then(Value::as_str));
+            fields.values().for_each(|value| collect(value, into));
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect(value, into)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn the_page_loads_nothing_from_elsewhere() {
+    let api = Api::start().await;
+    let page = open(&api, "/docs").await;
+    assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'; script-src 'self'"));
+    for (asset, kind) in [
+        ("/docs/page.js", "text/javascript; charset=utf-8"),
+        ("/docs/page.css", "text/css; charset=utf-8"),
+    ] {
+        assert!(page.text.contains(&asset[1..]), "{asset}");
+        let asset = open(&api, asset).await;
+        assert_eq!(asset.headers["content-type"], kind);
+        assert!(!asset.text.contains("://"), "no address of another server");
+    }
+    assert!(!page.text.contains("://"));
+}

@@ -1,0 +1,126 @@
+"""The end of a gateway under load: asked to, and not."""
+
+import signal
+import time
+
+from conftest import MakeGateway
+from harness import load
+from harness.accounts import assert_each_once, assert_rows_match, assert_sums_agree
+from harness.gateway import Gateway
+from harness.simulator import Simulator
+from harness.stack import Stack
+from harness.waiting import wait_for
+
+#: Seconds before a kill within which a request may have ended without leaving its row.
+AT_RISK = 0.25
+#: Requests answered before the end comes: long enough under load that most rows are in the database.
+WARM = 400
+
+
+def complete(results: list[load.Result]) -> list[load.Result]:
+    return [result for result in results if result.error is None]
+
+
+def test_kill_loses_at_most_the_last_moment_and_doubles_nothing(
+    make_gateway: MakeGateway, alpha: Simulator, beta: Simulator
+) -> None:
+    gateway = make_gateway()
+    stack = Stack.make(gateway, [alpha, beta])
+    results: list[load.Result] = []
+    safe: set[str] = set()
+    # The same database and spool several times: rows that wait in the spool at one end are written at the next start.
+    for _ in range(3):
+        running = load.Load(gateway.openai(), stack.name)
+        wait_for(lambda: running.succeeded() >= WARM, "a warm gateway", seconds=60)
+        killed_at = time.time()
+        gateway.kill()
+        round_results = running.finish()
+        # What a client saw end by then had ended in the gateway before.
+        safe |= {result.request_id for result in complete(round_results) if result.ended_at < killed_at - AT_RISK}
+        results += round_results
+        gateway.restart()
+
+    logs = gateway.database.request_logs
+    wait_for(lambda: safe <= {row["request_id"] for row in logs()}, "the rows of what ended in time")
+    gateway.stop()
+    rows = {row["request_id"]: row for row in logs()}
+    assert len(rows) == len(logs()), "no row is doubled"
+    assert len(safe) >= WARM, "enough had ended for the test to say something"
+    written = [result for result in complete(results) if result.request_id in rows]
+    assert_rows_match([rows[result.request_id] for result in written], written)
+    # What no client heard of are requests whose end the client missed: at most one of each client and kill.
+    known = {result.request_id for result in results}
+    assert len(rows.keys() - known) <= sum(result.request_id is None for result in results)
+    assert_sums_agree(gateway.database)
+
+
+def slow_streams(gateway: Gateway, stack: Stack, alpha: Simulator) -> load.Load:
+    """Streams that take about two seconds each, all of them running when this returns."""
+    threads = 12
+    alpha.always(ttft_ms=10, tokens=40, tokens_per_second=20)
+    running = load.Load(gateway.openai(), stack.name, threads)
+    wait_for(lambda: alpha.received() >= threads, "running requests")
+    return running
+
+
+def test_sigterm_loses_nothing_and_lets_streams_finish(make_gateway: MakeGateway, alpha: Simulator) -> None:
+    gateway = make_gateway()
+    stack = Stack.make(gateway, [alpha])
+    running = slow_streams(gateway, stack, alpha)
+    gateway.process.send(signal.SIGTERM)
+    results = running.finish()
+    assert gateway.process.wait() == 0, gateway.process.output
+
+    served = [result for result in results if result.request_id]
+    cut = [result for result in served if result.error]
+    assert not cut, "what had begun is finished"
+    assert any(result.stream for result in served)
+    rows = gateway.database.request_logs()
+    assert_rows_match(rows, served)
+    assert_sums_agree(gateway.database)
+    assert gateway.database.count("write_batches") > 0
+
+
+def test_sigterm_under_load_loses_nothing(make_gateway: MakeGateway, alpha: Simulator, beta: Simulator) -> None:
+    gateway = make_gateway()
+    stack = Stack.make(gateway, [alpha, beta])
+    running = load.Load(gateway.openai(), stack.name)
+    wait_for(lambda: running.succeeded() >= WARM, "a warm gateway", seconds=60)
+    gateway.process.send(signal.SIGTERM)
+    results = running.finish()
+    assert gateway.process.wait() == 0, gateway.process.output
+    rows = gateway.database.request_logs()
+    assert_rows_match(rows, complete(results))
+    assert_each_once(rows, [result for result in results if result.request_id])
+    assert_sums_agree(gateway.database)
+
+
+def test_what_outlasts_the_drain_is_cut_and_told(make_gateway: MakeGateway, alpha: Simulator) -> None:
+    gateway = make_gateway(GATEWAY_DRAIN_TIMEOUT="0.3")
+    stack = Stack.make(gateway, [alpha])
+    running = slow_streams(gateway, stack, alpha)
+    gateway.process.send(signal.SIGTERM)
+    results = running.finish()
+    assert gateway.process.wait() == 0, gateway.process.output
+    assert all(result.error for result in results)
+    streams = [result for result in results if result.request_id]
+    assert streams and all("shutting down" in str(result.error) for result in streams), "the error event says why"
+    rows = gateway.database.request_logs()
+    assert len(rows) == alpha.received()
+    ends = {(row["stream"], row["status_code"], row["error_class"]) for row in rows}
+    assert ends == {(True, 200, "client_shutdown"), (False, 499, "client_closed")}
+    assert_sums_agree(gateway.database)
+
+
+def test_a_second_sigterm_ends_at_once(make_gateway: MakeGateway, alpha: Simulator) -> None:
+    gateway = make_gateway(GATEWAY_DRAIN_TIMEOUT="600")
+    stack = Stack.make(gateway, [alpha])
+    alpha.always(fault={"kind": "hang", "at": {"after_events": 4}})
+    running = load.Load(gateway.openai(), stack.name, threads=4)
+    wait_for(lambda: alpha.received() >= 4, "running requests")
+    gateway.process.send(signal.SIGTERM)
+    wait_for(lambda: "asked to stop" in gateway.process.output, "the first signal's effect")
+    assert gateway.process.exit_code is None
+    gateway.process.send(signal.SIGTERM)
+    gateway.process.wait(20)
+    assert all(result.error for result in running.finish())
