@@ -6,7 +6,7 @@ use serde_json::json;
 use simulator::{Behaviour, Fault, Point, Simulator};
 use stats::Counted;
 
-use crate::gateway::{Gateway, Setup, simulator, until};
+use crate::gateway::{Gateway, Reply, Setup, simulator, until};
 
 async fn beside_a_spare(behaviour: Behaviour) -> (Simulator, Simulator, Gateway) {
     let (first, spare) = (simulator().await, simulator().await);
@@ -140,4 +140,21 @@ async fn leaving_after_the_end_marker_is_no_hang_up() {
     );
     assert_eq!(gateway.health_of(0).0.consecutive_successes, 1);
     gateway.idle().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_outlives_the_drain_ends_in_the_error_event() {
+    let (_hanging, _spare, mut gateway) = beside_a_spare(Behaviour::fault(Fault::Hang {
+        at: Point::AfterEvents(6),
+    }))
+    .await;
+    let response = gateway.open(&json!({"stream": true}), &[]).await;
+    gateway.cut.cancel();
+    let reply = Reply::of(response).await;
+    reply.assert_ends_in_error();
+    assert!(reply.text().contains("shutting down"), "{}", reply.text());
+    let record = gateway.record();
+    assert_eq!(record.error_class, Some("client_shutdown"));
+    assert_eq!(record.attempts[0].counted, Counted::Success);
+    assert_eq!(gateway.health_of(0).0.error_count, 0);
 }
