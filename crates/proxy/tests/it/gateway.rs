@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use simulator::{Simulator, SimulatorSettings};
 use stats::{Recorder, RequestRecord};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use upstream::{Clients, NetworkPolicy};
 
 /// The client key that is always accepted.
@@ -136,12 +137,14 @@ impl Setup {
         let metrics = Arc::new(Metrics::new(
             &mut prometheus_client::registry::Registry::default(),
         ));
+        let cut = CancellationToken::new();
         let proxy = Proxy::new(Parts {
             catalog: catalog.clone(),
             health: health.clone(),
             recorder,
             metrics,
             settings: self.settings,
+            cut: cut.clone(),
         });
         Gateway {
             proxy,
@@ -149,6 +152,7 @@ impl Setup {
             database,
             health,
             records,
+            cut,
             _directory: directory,
         }
     }
@@ -235,6 +239,8 @@ pub(crate) struct Gateway {
     pub(crate) database: DatabaseConnection,
     pub(crate) health: Health,
     records: mpsc::Receiver<RequestRecord>,
+    /// Ends the streams that still run.
+    pub(crate) cut: CancellationToken,
     _directory: tempfile::TempDir,
 }
 
