@@ -118,6 +118,10 @@ impl Relay {
             Poll::Ready(None) => self.end(),
             Poll::Pending => {
                 if self.cut.as_mut().poll(context).is_ready() {
+                    if self.stream.tap.is_complete() {
+                        self.end();
+                        return Poll::Ready(());
+                    }
                     let message = "the gateway was stopped before the stream ended";
                     self.fail(&Failure::new(
                         Verdict::ClientGone,

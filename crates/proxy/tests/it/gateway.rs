@@ -239,7 +239,7 @@ pub(crate) struct Gateway {
     pub(crate) database: DatabaseConnection,
     pub(crate) health: Health,
     records: mpsc::Receiver<RequestRecord>,
-    /// Ends streams that still run.
+    /// Ends the streams that still run.
     pub(crate) cut: CancellationToken,
     _directory: tempfile::TempDir,
 }
