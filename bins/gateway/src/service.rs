@@ -3,11 +3,12 @@
 use std::{convert::Infallible, future::Future, net::IpAddr, pin::Pin, sync::Arc};
 
 use axum::Router;
-use http::{Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use proxy::Proxy;
 use tower::ServiceExt;
+use uuid::Uuid;
 
 use crate::{open::Open, request_body::RequestBody};
 
@@ -58,17 +59,24 @@ impl hyper::service::Service<Request<Incoming>> for Service {
             if proxy::is_client_path(path) {
                 return Ok(shared.proxy.serve(request, peer).await.map(Either::Left));
             }
-            if let Some(response) = shared.open.answer(&request).await {
-                return Ok(response.map(Either::Right));
-            }
-            let request = request.map(axum::body::Body::new);
-            let response = shared
-                .admin
-                .clone()
-                .oneshot(request)
-                .await
-                .unwrap_or_else(|never| match never {});
+            let mut response = match shared.open.answer(&request).await {
+                Some(response) => response,
+                None => {
+                    let request = request.map(axum::body::Body::new);
+                    let answering = shared.admin.clone().oneshot(request);
+                    answering.await.unwrap_or_else(|never| match never {})
+                }
+            };
+            add_id(response.headers_mut());
             Ok(response.map(Either::Right))
         })
+    }
+}
+
+/// Gives a response that is not the proxy's, which names its own, the id by which people can ask about it.
+fn add_id(headers: &mut HeaderMap) {
+    let id = Uuid::now_v7().to_string();
+    if let Ok(value) = HeaderValue::try_from(id) {
+        headers.insert("x-request-id", value);
     }
 }

@@ -100,11 +100,7 @@ impl Rows {
         let mut revisions = HashMap::new();
         let mut provider_specs = Vec::new();
         for row in self.providers {
-            let config = row.config.to_string();
-            revisions.insert(
-                ProviderId(row.id),
-                revision(&[row.kind.as_bytes(), config.as_bytes()]),
-            );
+            revisions.insert(ProviderId(row.id), provider_revision(&row));
             let (spec, made) = provider_of(row, secrets, clients)?;
             match made {
                 Ok(provider) => {
@@ -174,6 +170,22 @@ fn model_of(row: model::Model, policies: &HashMap<i64, routing_policy::Model>) -
             .and_then(|count| u32::try_from(count).ok())
             .unwrap_or(3),
     )
+}
+
+/// A number that changes when the provider could answer differently: its type, address, credentials or the way to it. A
+/// change of priority or weight leaves what is known of its health.
+fn provider_revision(row: &provider::Model) -> u64 {
+    let field = |name: &str| {
+        row.config
+            .get(name)
+            .map(ToString::to_string)
+            .unwrap_or_default()
+    };
+    let fields = ["base_url", "api_key", "headers", "proxy", "ca_file"].map(field);
+    let parts: Vec<&[u8]> = std::iter::once(row.kind.as_bytes())
+        .chain(fields.iter().map(String::as_bytes))
+        .collect();
+    revision(&parts)
 }
 
 type Made = (ProviderSpec, Result<Provider, String>);

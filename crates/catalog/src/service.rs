@@ -138,15 +138,19 @@ async fn read(settings: &CatalogSettings) -> Result<Snapshot, Error> {
 }
 
 async fn seal_plain_keys(database: &DatabaseConnection, secrets: &Secrets) -> Result<(), Error> {
+    let rows = provider::Entity::find().all(database).await?;
+    if rows.iter().all(|row| plain_key(row).is_none()) {
+        return Ok(());
+    }
     let transaction = database.begin().await?;
+    // Writing first makes others that start at the same moment wait here, and then find nothing left to seal. A transaction
+    // that reads first is refused by SQLite when it comes to write what another has changed since.
+    version::bump(&transaction).await?;
     let mut sealed = 0;
     for row in provider::Entity::find().all(&transaction).await? {
-        let plain = row
-            .config
-            .get("api_key")
-            .and_then(|key| key.as_str())
-            .and_then(|key| key.strip_prefix("plain:"));
-        let Some(plain) = plain else { continue };
+        let Some(plain) = plain_key(&row) else {
+            continue;
+        };
         let stored = secrets.store(plain).map_err(|source| Error::SealedKey {
             provider: row.name.clone(),
             source,
@@ -158,15 +162,20 @@ async fn seal_plain_keys(database: &DatabaseConnection, secrets: &Secrets) -> Re
         changed.update(&transaction).await?;
         sealed += 1;
     }
-    if sealed > 0 {
-        version::bump(&transaction).await?;
-        tracing::info!(
-            providers = sealed,
-            "provider keys that were stored plain are sealed now"
-        );
+    if sealed == 0 {
+        transaction.rollback().await?;
+        return Ok(());
     }
     transaction.commit().await?;
+    tracing::info!(
+        providers = sealed,
+        "provider keys that were stored plain are sealed now"
+    );
     Ok(())
+}
+
+fn plain_key(row: &provider::Model) -> Option<&str> {
+    row.config.get("api_key")?.as_str()?.strip_prefix("plain:")
 }
 
 /// Notices changes that others made.

@@ -67,8 +67,8 @@ impl Snapshot {
         self.problems.get(&id).map(String::as_str)
     }
 
-    /// Every provider, also one that is disabled or cannot be called, with a number that changes when its type or its
-    /// configuration does.
+    /// Every provider, also one that is disabled or cannot be called, with a number that changes when it could answer
+    /// differently.
     pub fn revisions(&self) -> impl Iterator<Item = (ProviderId, u64)> {
         self.revisions.iter().map(|(id, revision)| (*id, *revision))
     }

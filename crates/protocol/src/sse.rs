@@ -9,6 +9,9 @@ use std::borrow::Cow;
 
 use bytes::{Buf, Bytes, BytesMut};
 
+/// The byte order mark, in UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// An event is longer than allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an event is longer than {limit} bytes")]
@@ -88,8 +91,8 @@ pub struct Decoder {
     after_cr: bool,
     /// The event ended with that CR.
     ended_with_cr: bool,
-    /// Bytes of a byte order mark seen so far, at the start of the stream; `None` once past it.
-    mark: Option<usize>,
+    /// Bytes of a byte order mark seen at the start of the stream; all of them once past it, also without one.
+    mark_seen: usize,
     limit: usize,
 }
 
@@ -104,7 +107,7 @@ impl Decoder {
             line_is_empty: true,
             after_cr: false,
             ended_with_cr: false,
-            mark: Some(0),
+            mark_seen: 0,
             limit,
         }
     }
@@ -191,22 +194,20 @@ impl Decoder {
             self.ended_with_cr = false;
             self.scanned = usize::from(self.chunk[0] == b'\n');
         }
-        if let Some(seen) = self.mark {
-            self.skip_byte_order_mark(seen);
+        if self.mark_seen < MARK.len() {
+            self.skip_byte_order_mark();
         }
     }
 
-    fn skip_byte_order_mark(&mut self, mut seen: usize) {
-        const MARK: &[u8] = b"\xef\xbb\xbf";
-        while seen < MARK.len() && self.chunk.first() == Some(&MARK[seen]) {
+    fn skip_byte_order_mark(&mut self) {
+        while self.mark_seen < MARK.len() && self.chunk.first() == Some(&MARK[self.mark_seen]) {
             self.chunk.advance(1);
-            seen += 1;
+            self.mark_seen += 1;
         }
-        let is_over = seen == MARK.len() || !self.chunk.is_empty();
-        if is_over && seen < MARK.len() {
-            self.partial.extend_from_slice(&MARK[..seen]);
+        if self.mark_seen < MARK.len() && !self.chunk.is_empty() {
+            self.partial.extend_from_slice(&MARK[..self.mark_seen]);
+            self.mark_seen = MARK.len();
         }
-        self.mark = (!is_over).then_some(seen);
     }
 }
 

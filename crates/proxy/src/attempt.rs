@@ -168,7 +168,8 @@ pub(crate) async fn run(
     answered.map_err(|failure| failure.with_status(status))
 }
 
-/// Sends until a response head comes. A reused connection that failed may just have been closed by the provider as idle:
+/// Sends until a response head comes. A reused connection that failed may just have been closed by the provider as idle,
+/// and a provider may refuse a request without looking at it:
 /// the request is repeated once on a new one, and the provider is not blamed.
 async fn send(
     ask: &Ask<'_>,
@@ -180,7 +181,7 @@ async fn send(
     let (client, connect) = (&provider.client, ask.clocks().connect);
     let sending = async {
         match client.send(ask.request(provider, &splice), connect).await {
-            Err(error) if error.on_reused_connection => {
+            Err(error) if error.may_repeat() => {
                 let request = ask.request(provider, &splice);
                 client.send_on_new_connection(request, connect).await
             }

@@ -119,7 +119,8 @@ async fn send(
             captured.wait_for_connection_metadata().await;
         }) => {
             if connected.is_err() {
-                return Err(SendError { kind: SendErrorKind::ConnectTimeout, on_reused_connection: false, source: None });
+                return Err(SendError { kind: SendErrorKind::ConnectTimeout, on_reused_connection: false,
+                    was_refused: false, source: None });
             }
             None
         }

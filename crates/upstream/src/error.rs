@@ -28,6 +28,8 @@ pub struct SendError {
     pub kind: SendErrorKind,
     /// Whether an earlier request had used the connection: it may have been stale, and the provider is not to blame.
     pub on_reused_connection: bool,
+    /// Whether the provider said that it did not look at the request (HTTP/2: REFUSED_STREAM, or GOAWAY with no error).
+    pub was_refused: bool,
     /// What the client library says.
     #[source]
     pub source: Option<Box<dyn StdError + Send + Sync>>,
@@ -54,12 +56,27 @@ impl SendError {
         } else {
             SendErrorKind::Connect
         };
+        let was_refused = find::<h2::Error>(&error).is_some_and(is_refusal);
         Self {
             kind,
             on_reused_connection,
+            was_refused,
             source: Some(error.into()),
         }
     }
+
+    /// Whether the request may be sent again as if nothing had happened: the fault says nothing of the provider.
+    #[must_use]
+    pub fn may_repeat(&self) -> bool {
+        self.on_reused_connection || self.was_refused
+    }
+}
+
+/// RFC 9113, section 8.7: what a request that was not processed is answered with.
+fn is_refusal(error: &h2::Error) -> bool {
+    let reason = error.reason();
+    reason == Some(h2::Reason::REFUSED_STREAM)
+        || (error.is_go_away() && error.is_remote() && reason == Some(h2::Reason::NO_ERROR))
 }
 
 /// EMFILE or ENFILE, which have no `io::ErrorKind` of their own; the numbers are the same on Linux, macOS and the BSDs.

@@ -121,6 +121,7 @@ mod tests {
         assert_eq!(inspect("[]"), Unusable::Shape("choices"));
         assert_eq!(inspect(r#"{"data":[]}"#), Unusable::Shape("choices"));
         assert_eq!(inspect(r#"{"choices":null}"#), Unusable::Shape("choices"));
+        assert_eq!(inspect(r#"{"choices":[]}"#), Unusable::Shape("choices"));
         let Unusable::Error(error) = inspect(r#"{"error":{"message":"boom","code":"x"}}"#) else {
             panic!()
         };

@@ -1,5 +1,7 @@
 //! The proxy against simulated providers, on real sockets.
 
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
 mod edges;
 mod gateway;
 mod hangups;

@@ -72,326 +72,166 @@ fn html(status: u16) -> Behaviour {
 const BAD_GATEWAY: (u16, &str) = (502, "upstream_error");
 const TIMEOUT: (u16, &str) = (504, "upstream_timeout");
 
-fn connections() -> Vec<Row> {
-    let reset = ("reset", None);
-    let silent = ("timeout", None);
-    let at = |at| Behaviour::fault(Fault::Reset { at });
-    let closed = |at| Behaviour::fault(Fault::Close { at });
-    let hang = |at| Behaviour::fault(Fault::Hang { at });
-    let slow = Behaviour::fault(Fault::SlowHeaders {
+fn silent() -> Vec<Row> {
+    let silent = |id, fault, status| {
+        let met = ("timeout", status);
+        row(
+            id,
+            Behaviour::fault(fault),
+            TIMEOUT,
+            met,
+            Against::Association,
+        )
+    };
+    let hang = |at| Fault::Hang { at };
+    let slow = Fault::SlowHeaders {
         bytes: 1,
         every_ms: 40,
-    });
+    };
     vec![
-        row(
-            "U02",
-            hang(Point::BeforeHeaders),
-            TIMEOUT,
-            silent,
-            Against::Association,
-        ),
-        row(
-            "U02 in the head",
-            hang(Point::InHeaders),
-            TIMEOUT,
-            silent,
-            Against::Association,
-        ),
-        row(
-            "U03",
-            at(Point::BeforeHeaders),
-            BAD_GATEWAY,
-            reset,
-            Against::Both,
-        ),
-        row(
-            "U03 in the head",
-            at(Point::InHeaders),
-            BAD_GATEWAY,
-            reset,
-            Against::Both,
-        ),
-        row(
-            "U03 closed",
-            closed(Point::BeforeHeaders),
-            BAD_GATEWAY,
-            reset,
-            Against::Both,
-        ),
-        row("U04", slow, TIMEOUT, silent, Against::Association),
-        row(
-            "U04 body",
-            hang(Point::AfterHeaders),
-            TIMEOUT,
-            ("timeout", Some(200)),
-            Against::Association,
-        ),
-        row(
-            "U06",
-            closed(Point::AfterHeaders),
-            BAD_GATEWAY,
-            ("upstream_truncated", Some(200)),
-            Against::Both,
-        )
-        .streams(false),
-        row(
-            "U06 stream",
-            closed(Point::AfterEvents(1)),
-            BAD_GATEWAY,
-            ("upstream_truncated", Some(200)),
-            Against::Both,
-        )
-        .streams(true),
-        row(
-            "U07",
-            closed(Point::MidBody),
-            BAD_GATEWAY,
-            ("upstream_truncated", Some(200)),
-            Against::Both,
-        )
-        .streams(false),
-        row(
-            "U07 reset",
-            at(Point::MidBody),
-            BAD_GATEWAY,
-            ("upstream_truncated", Some(200)),
-            Against::Both,
-        )
-        .streams(false),
+        silent("U02", hang(Point::BeforeHeaders), None),
+        silent("U02 in the head", hang(Point::InHeaders), None),
+        silent("U04", slow, None),
+        silent("U04 body", hang(Point::AfterHeaders), Some(200)),
+    ]
+}
+
+fn broken() -> Vec<Row> {
+    let failed = |id, fault, met| row(id, Behaviour::fault(fault), BAD_GATEWAY, met, Against::Both);
+    let (reset, cut) = (("reset", None), ("upstream_truncated", Some(200)));
+    let (rst, fin) = (|at| Fault::Reset { at }, |at| Fault::Close { at });
+    vec![
+        failed("U03", rst(Point::BeforeHeaders), reset),
+        failed("U03 in the head", rst(Point::InHeaders), reset),
+        failed("U03 closed", fin(Point::BeforeHeaders), reset),
+        failed("U06", fin(Point::AfterHeaders), cut).streams(false),
+        failed("U06 stream", fin(Point::AfterEvents(1)), cut).streams(true),
+        failed("U07", fin(Point::MidBody), cut).streams(false),
+        failed("U07 reset", rst(Point::MidBody), cut).streams(false),
     ]
 }
 
 fn payloads() -> Vec<Row> {
-    let bad = ("bad_payload", Some(200));
+    let failed = |id, behaviour, class| {
+        row(
+            id,
+            behaviour,
+            BAD_GATEWAY,
+            (class, Some(200)),
+            Against::Both,
+        )
+    };
+    let bad = |id, behaviour| failed(id, behaviour, "bad_payload");
     let fault = Behaviour::fault;
     let body = |body: Value| Behaviour {
         body: Some(body),
         ..Behaviour::default()
     };
+    let malformed = |after_events| fault(Fault::Malformed { after_events });
+    let error = |after_events| fault(Fault::ErrorEvent { after_events });
+    let huge = |bytes| fault(Fault::Huge { bytes });
     vec![
-        row("U08", html(200), BAD_GATEWAY, bad, Against::Both),
+        bad("U08", html(200)),
+        bad("U08 cut", malformed(0)),
+        bad("U08 shape", body(json!({"object": "list"}))),
+        bad("U08 no choice", body(json!({"choices": []}))),
+        bad("U09", fault(Fault::JsonForStream)).streams(true),
+        bad("U10", fault(Fault::Gzip)),
+        failed("U11", huge(2 << 20), "too_large").streams(false),
+        bad("U11 stream", huge(17 << 20)).streams(true),
+        failed("U17", error(0), "stream_error").streams(true),
+        failed("U17 role", error(1), "stream_error").streams(true),
+        bad("U17 whole", error(0)).streams(false),
+        failed("U19", fault(Fault::Empty), "empty_stream").streams(true),
+        bad("U19 whole", fault(Fault::Empty)).streams(false),
+        bad("U20", malformed(1)),
+    ]
+}
+
+fn pauses() -> Vec<Row> {
+    let limited = |id, behaviour| {
+        let told = (429, "rate_limit_exceeded");
         row(
-            "U08 cut",
-            fault(Fault::Malformed { after_events: 0 }),
-            BAD_GATEWAY,
-            bad,
-            Against::Both,
-        ),
-        row(
-            "U08 shape",
-            body(json!({"object": "list"})),
-            BAD_GATEWAY,
-            bad,
-            Against::Both,
-        ),
-        row(
-            "U08 no choice",
-            body(json!({"choices": []})),
-            BAD_GATEWAY,
-            bad,
-            Against::Both,
-        ),
-        row(
-            "U09",
-            fault(Fault::JsonForStream),
-            BAD_GATEWAY,
-            bad,
-            Against::Both,
+            id,
+            behaviour,
+            told,
+            ("rate_limited", Some(429)),
+            Against::Cooling,
         )
-        .streams(true),
-        row("U10", fault(Fault::Gzip), BAD_GATEWAY, bad, Against::Both),
+    };
+    let overloaded = |id, behaviour, status| {
+        let told = (503, "overloaded");
         row(
-            "U11",
-            fault(Fault::Huge { bytes: 2 << 20 }),
-            BAD_GATEWAY,
-            ("too_large", Some(200)),
-            Against::Both,
+            id,
+            behaviour,
+            told,
+            ("overloaded", Some(status)),
+            Against::Cooling,
         )
-        .streams(false),
-        row(
-            "U11 stream",
-            fault(Fault::Huge { bytes: 17 << 20 }),
-            BAD_GATEWAY,
-            bad,
-            Against::Both,
-        )
-        .streams(true),
-        row(
-            "U17",
-            fault(Fault::ErrorEvent { after_events: 0 }),
-            BAD_GATEWAY,
-            ("stream_error", Some(200)),
-            Against::Both,
-        )
-        .streams(true),
-        row(
-            "U17 role",
-            fault(Fault::ErrorEvent { after_events: 1 }),
-            BAD_GATEWAY,
-            ("stream_error", Some(200)),
-            Against::Both,
-        )
-        .streams(true),
-        row(
-            "U17 whole",
-            fault(Fault::ErrorEvent { after_events: 0 }),
-            BAD_GATEWAY,
-            bad,
-            Against::Both,
-        )
-        .streams(false),
-        row(
-            "U19",
-            fault(Fault::Empty),
-            BAD_GATEWAY,
-            ("empty_stream", Some(200)),
-            Against::Both,
-        )
-        .streams(true),
-        row(
-            "U19 whole",
-            fault(Fault::Empty),
-            BAD_GATEWAY,
-            bad,
-            Against::Both,
-        )
-        .streams(false),
-        row(
-            "U20",
-            fault(Fault::Malformed { after_events: 1 }),
-            BAD_GATEWAY,
-            bad,
-            Against::Both,
-        ),
+    };
+    let told = |status, told| Behaviour::status(status).retry_after(told);
+    vec![
+        limited("U14", Behaviour::status(429)),
+        limited("U14 s", told(429, RetryAfter::Seconds(7))),
+        limited("U14 ms", told(429, RetryAfter::Ms(6500))),
+        limited("U14 date", told(429, RetryAfter::DateIn(7))),
+        limited("U14 reset", told(429, RetryAfter::RateLimitReset(7))),
+        limited("U14 quota", Behaviour::error(ErrorKind::InsufficientQuota)),
+        overloaded("U15", Behaviour::status(529), 529),
+        overloaded("U15 503", told(503, RetryAfter::Seconds(7)), 503),
     ]
 }
 
 fn statuses() -> Vec<Row> {
     let status = Behaviour::status;
-    let limited = |told| status(429).retry_after(told);
-    let busy = ("rate_limited", Some(429));
-    let rate = (429, "rate_limit_exceeded");
-    let overloaded = (503, "overloaded");
-    let server = |code| ("server_error", Some(code));
-    let misconfigured = |code| ("misconfigured", Some(code));
-    let client = |code| ("client_error", Some(code));
+    let failed = |id, behaviour, class, status, against| {
+        row(id, behaviour, BAD_GATEWAY, (class, Some(status)), against)
+    };
+    let misconfigured =
+        |id, behaviour, class, status| failed(id, behaviour, class, status, Against::Misconfigured);
+    let no_model = (404, "model_not_found");
+    let unknown = ("not_found", Some(404));
     let mut rows = vec![
-        row("U14", status(429), rate, busy, Against::Cooling),
-        row(
-            "U14 s",
-            limited(RetryAfter::Seconds(7)),
-            rate,
-            busy,
-            Against::Cooling,
-        ),
-        row(
-            "U14 ms",
-            limited(RetryAfter::Ms(6500)),
-            rate,
-            busy,
-            Against::Cooling,
-        ),
-        row(
-            "U14 date",
-            limited(RetryAfter::DateIn(7)),
-            rate,
-            busy,
-            Against::Cooling,
-        ),
-        row(
-            "U14 reset",
-            limited(RetryAfter::RateLimitReset(7)),
-            rate,
-            busy,
-            Against::Cooling,
-        ),
-        row(
-            "U14 quota",
-            Behaviour::error(ErrorKind::InsufficientQuota),
-            rate,
-            busy,
-            Against::Cooling,
-        ),
-        row(
-            "U15",
-            status(529),
-            overloaded,
-            ("overloaded", Some(529)),
-            Against::Cooling,
-        ),
-        row(
-            "U15 503",
-            status(503).retry_after(RetryAfter::Seconds(7)),
-            overloaded,
-            ("overloaded", Some(503)),
-            Against::Cooling,
-        ),
-        row("U16", html(500), BAD_GATEWAY, server(500), Against::Both),
+        failed("U16", html(500), "server_error", 500, Against::Both),
         row(
             "U21 404",
             status(404),
-            (404, "model_not_found"),
-            ("not_found", Some(404)),
+            no_model,
+            unknown,
             Against::Association,
-        ),
-        row(
-            "U24",
-            Behaviour::error(ErrorKind::EchoKey),
-            BAD_GATEWAY,
-            misconfigured(401),
-            Against::Misconfigured,
         ),
     ];
     for code in [408, 409, 500, 502, 503, 504] {
-        rows.push(row(
+        rows.push(failed(
             "U16 status",
             status(code),
-            BAD_GATEWAY,
-            server(code),
+            "server_error",
+            code,
             Against::Both,
         ));
     }
     for code in [401, 402, 403] {
-        rows.push(row(
-            "U21",
-            status(code),
-            BAD_GATEWAY,
-            misconfigured(code),
-            Against::Misconfigured,
-        ));
+        rows.push(misconfigured("U21", status(code), "misconfigured", code));
     }
     for code in [301, 302, 307, 308] {
-        rows.push(row(
-            "U23",
-            status(code),
-            BAD_GATEWAY,
-            ("redirect", Some(code)),
-            Against::Misconfigured,
-        ));
+        rows.push(misconfigured("U23", status(code), "redirect", code));
     }
+    let echo = Behaviour::error(ErrorKind::EchoKey);
+    rows.push(misconfigured("U24", echo, "misconfigured", 401));
+    rows
+}
+
+fn clients_own() -> Vec<Row> {
+    let own = |id, behaviour, status| {
+        let met = ("client_error", Some(status));
+        row(id, behaviour, (status, "*"), met, Against::Nothing)
+    };
+    let policy = Behaviour::error(ErrorKind::ContentPolicy);
+    let mut rows = vec![own("U22 policy", policy, 400)];
     for code in [400, 413, 422] {
-        rows.push(row(
-            "U22",
-            status(code),
-            (code, "*"),
-            client(code),
-            Against::Nothing,
-        ));
-        rows.push(row(
-            "U22 HTML",
-            html(code),
-            (code, "*"),
-            client(code),
-            Against::Nothing,
-        ));
+        rows.push(own("U22", Behaviour::status(code), code));
+        rows.push(own("U22 HTML", html(code), code));
     }
-    rows.push(row(
-        "U22 policy",
-        Behaviour::error(ErrorKind::ContentPolicy),
-        (400, "*"),
-        client(400),
-        Against::Nothing,
-    ));
     rows
 }
 
@@ -601,7 +441,12 @@ async fn check(rows: Vec<Row>) {
 
 #[tokio::test]
 async fn connections_that_fail_mean_the_next_provider() {
-    check(connections()).await;
+    check(broken()).await;
+}
+
+#[tokio::test]
+async fn silence_means_the_next_provider() {
+    check(silent()).await;
 }
 
 #[tokio::test]
@@ -612,6 +457,16 @@ async fn answers_that_are_none_mean_the_next_provider() {
 #[tokio::test]
 async fn statuses_mean_what_the_table_says() {
     check(statuses()).await;
+}
+
+#[tokio::test]
+async fn a_provider_that_asks_for_a_pause_gets_it() {
+    check(pauses()).await;
+}
+
+#[tokio::test]
+async fn the_clients_own_fault_is_told_and_blamed_on_nobody() {
+    check(clients_own()).await;
 }
 
 /// U01: refused, and a name that does not resolve.

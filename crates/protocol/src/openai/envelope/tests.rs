@@ -235,6 +235,10 @@ fn bad_bodies_are_refused_by_the_field_at_fault() {
         r#"{"model":"m"}"#,
         "missing required field: 'input'",
     );
+}
+
+#[test]
+fn wrong_types_and_duplicates_are_told_by_the_field() {
     refused(
         CHAT,
         r#"{"model":3,"messages":[]}"#,
@@ -315,6 +319,23 @@ fn a_field_that_stands_twice_or_too_deep_is_refused() {
         "]".repeat(10_000)
     );
     refused(CHAT, &deep, "nested too deeply");
+}
+
+#[test]
+fn each_prompt_of_a_completion_has_as_many_answers_as_asked_for() {
+    for (prompt, n, choices) in [
+        (r#""a""#, 1, 1),
+        (r#""[a""#, 3, 3),
+        (r#"["a", "b"]"#, 2, 4),
+        ("[1, 2, 3]", 2, 2),
+        ("[ [1, 2], [3] ]", 1, 2),
+        ("[]", 1, 1),
+        (r#"["a", "b", "c"]"#, i64::MAX, usize::MAX),
+    ] {
+        let body = format!(r#"{{"model":"m","prompt":{prompt},"n":{n}}}"#);
+        let envelope = Envelope::scan(Endpoint::Completions, body.as_bytes()).unwrap();
+        assert_eq!(envelope.choices, choices, "{prompt} {n}");
+    }
 }
 
 proptest! {

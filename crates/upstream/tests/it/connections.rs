@@ -1,0 +1,263 @@
+//! Connections: kept, lost, refused.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use simulator::{Behaviour, KeepAlive, Simulator, SimulatorSettings};
+use tokio::net::{TcpSocket, TcpStream};
+use upstream::{Clients, NetworkPolicy, SendErrorKind, SetupError, TransportSettings};
+
+use crate::server::{ConnectProxy, PATIENCE, client, plain, post, read, saying};
+
+async fn simulator() -> (Simulator, String) {
+    let simulator = Simulator::start(SimulatorSettings::default())
+        .await
+        .unwrap();
+    let url = format!("{}/chat/completions", simulator.base_url());
+    (simulator, url)
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_and_a_new_one_on_demand() {
+    let (simulator, url) = simulator().await;
+    let client = plain();
+    for _ in 0..3 {
+        read(client.send(post(&url), PATIENCE).await).await;
+    }
+    assert_eq!(simulator.counts().connections, 1);
+    read(client.send_on_new_connection(post(&url), PATIENCE).await).await;
+    read(client.send_on_new_connection(post(&url), PATIENCE).await).await;
+    assert_eq!(simulator.counts().connections, 3);
+    read(client.send(post(&url), PATIENCE).await).await;
+    assert_eq!(
+        (simulator.counts().connections, simulator.counts().received),
+        (3, 6)
+    );
+}
+
+#[tokio::test]
+async fn a_reset_of_a_reused_connection_is_told_apart() {
+    let (simulator, url) = simulator().await;
+    simulator.fail(Behaviour {
+        keep_alive: Some(KeepAlive::ResetOnReuse),
+        ..Behaviour::default()
+    });
+    let client = plain();
+    read(client.send(post(&url), PATIENCE).await).await;
+    let error = client.send(post(&url), PATIENCE).await.unwrap_err();
+    assert_eq!(
+        (error.kind, error.on_reused_connection),
+        (SendErrorKind::Connection, true)
+    );
+    read(client.send_on_new_connection(post(&url), PATIENCE).await).await;
+}
+
+#[tokio::test]
+async fn a_reset_of_a_new_connection_is_the_providers() {
+    for said in [
+        &b""[..],
+        b"HTTP/1.1 200",
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n",
+    ] {
+        let (address, accepted) = saying(said).await;
+        let error = plain()
+            .send(post(&format!("http://{address}/")), PATIENCE)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.kind, error.on_reused_connection),
+            (SendErrorKind::Connection, false),
+            "{said:?}"
+        );
+        assert_eq!(
+            accepted.load(Ordering::Relaxed),
+            1,
+            "never sent twice behind our back"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_reached_is_a_connect_error() {
+    let (simulator, url) = simulator().await;
+    simulator.refuse().await;
+    for url in [
+        url.as_str(),
+        "http://no-such-host.invalid/",
+        "http://127.0.0.1:1/",
+    ] {
+        let error = plain().send(post(url), PATIENCE).await.unwrap_err();
+        assert_eq!(
+            (error.kind, error.on_reused_connection),
+            (SendErrorKind::Connect, false),
+            "{url}: {error:?}"
+        );
+    }
+}
+
+/// A listener whose queue is full drops what else comes, as a black hole does.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_black_hole_is_a_connect_timeout() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queued = Vec::new();
+    while let Ok(Ok(stream)) =
+        tokio::time::timeout(Duration::from_millis(100), TcpStream::connect(address)).await
+    {
+        queued.push(stream);
+    }
+    let error = plain()
+        .send(
+            post(&format!("http://{address}/")),
+            Duration::from_millis(200),
+        )
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind, error.on_reused_connection),
+        (SendErrorKind::ConnectTimeout, false)
+    );
+}
+
+/// The connect clock is not the answer's.
+#[tokio::test]
+async fn a_slow_answer_is_no_connect_timeout() {
+    let (simulator, url) = simulator().await;
+    simulator.fail(Behaviour {
+        ttft_ms: Some(400),
+        ..Behaviour::default()
+    });
+    let client = plain();
+    for _ in 0..2 {
+        read(client.send(post(&url), Duration::from_millis(200)).await).await;
+    }
+}
+
+#[tokio::test]
+async fn an_address_is_judged_after_the_name_is_resolved() {
+    let (simulator, _) = simulator().await;
+    let port = simulator.address().port();
+    let public = client(NetworkPolicy::Public, &TransportSettings::default());
+    for host in [
+        "localhost",
+        "127.0.0.1",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "0.0.0.0",
+    ] {
+        let url = format!("http://{host}:{port}/v1/models");
+        let error = public.send(post(&url), PATIENCE).await.unwrap_err();
+        assert_eq!(
+            error.kind,
+            SendErrorKind::AddressRefused,
+            "{host}: {error:?}"
+        );
+        let error = public
+            .send_on_new_connection(post(&url), PATIENCE)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error.kind,
+            SendErrorKind::AddressRefused,
+            "{host}: {error:?}"
+        );
+    }
+    assert_eq!(simulator.counts().connections, 0);
+    read(
+        plain()
+            .send(
+                post(&format!("http://localhost:{port}/v1/chat/completions")),
+                PATIENCE,
+            )
+            .await,
+    )
+    .await;
+    for never in [
+        "169.254.169.254",
+        "[fe80::1]",
+        "224.0.0.1",
+        "[::ffff:169.254.169.254]",
+        "0.0.0.0",
+    ] {
+        let error = plain()
+            .send(post(&format!("http://{never}:{port}/")), PATIENCE)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind, SendErrorKind::AddressRefused, "{never}");
+    }
+}
+
+#[tokio::test]
+async fn an_egress_proxy_makes_the_connection() {
+    let (simulator, _) = simulator().await;
+    let proxy = ConnectProxy::start(Some(simulator.address())).await;
+    // The proxy lives on a private address, which the policy for providers does not concern.
+    let client = client(NetworkPolicy::Public, &proxy.settings());
+    for _ in 0..2 {
+        read(
+            client
+                .send(
+                    post("http://provider.invalid:81/v1/chat/completions"),
+                    PATIENCE,
+                )
+                .await,
+        )
+        .await;
+    }
+    assert_eq!(
+        *proxy.asked.lock().unwrap(),
+        ["CONNECT provider.invalid:81 HTTP/1.1"]
+    );
+    let headers = &simulator.requests()[0].headers;
+    assert_eq!(headers["host"], "provider.invalid:81");
+    let literal = client
+        .send(post("http://10.0.0.1/"), PATIENCE)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        literal.kind,
+        SendErrorKind::AddressRefused,
+        "the proxy is not a way around the guard"
+    );
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_is_a_connect_error() {
+    let proxy = ConnectProxy::start(None).await;
+    let client = client(NetworkPolicy::Any, &proxy.settings());
+    let error = client
+        .send(post("http://provider.invalid/"), PATIENCE)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, SendErrorKind::Connect);
+}
+
+#[tokio::test]
+async fn equal_settings_share_a_pool_and_wrong_ones_are_refused() {
+    let clients = Clients::new(NetworkPolicy::Any);
+    let plain = TransportSettings::default();
+    let proxied = |proxy: &str| TransportSettings {
+        proxy: Some(proxy.into()),
+        ca_file: None,
+    };
+    let one = clients.get(&plain).unwrap();
+    assert!(std::sync::Arc::ptr_eq(&one, &clients.get(&plain).unwrap()));
+    let other = clients.get(&proxied("http://proxy:3128")).unwrap();
+    assert!(!std::sync::Arc::ptr_eq(&one, &other));
+    for wrong in [
+        "proxy:3128",
+        "https://proxy",
+        "socks5://proxy",
+        "http://proxy/path",
+        "http://",
+        "",
+    ] {
+        assert!(
+            matches!(clients.get(&proxied(wrong)), Err(SetupError::Proxy(_))),
+            "{wrong}"
+        );
+    }
+}

@@ -1,0 +1,7 @@
+//! The client against real sockets: pools, faults, the address guard, proxies and TLS.
+
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
+mod connections;
+mod server;
+mod tls;
