@@ -2,6 +2,7 @@
 
 import signal
 import time
+from pathlib import Path
 
 from conftest import MakeGateway
 from harness import load
@@ -9,6 +10,7 @@ from harness.accounts import assert_each_once, assert_rows_match, assert_sums_ag
 from harness.gateway import Gateway
 from harness.simulator import Simulator
 from harness.stack import Stack
+from harness.stalls import Stalls
 from harness.waiting import wait_for
 
 #: Seconds before a kill within which a request may have ended without leaving its row.
@@ -22,30 +24,38 @@ def complete(results: list[load.Result]) -> list[load.Result]:
 
 
 def test_kill_loses_at_most_the_last_moment_and_doubles_nothing(
-    make_gateway: MakeGateway, alpha: Simulator, beta: Simulator
+    make_gateway: MakeGateway, alpha: Simulator, beta: Simulator, tmp_path: Path
 ) -> None:
     gateway = make_gateway()
     stack = Stack.make(gateway, [alpha, beta])
     results: list[load.Result] = []
-    safe: set[str] = set()
+    safe: dict[str, float] = {}
     # The same database and spool several times: rows that wait in the spool at one end are written at the next start.
     for _ in range(3):
-        running = load.Load(gateway.openai(), stack.name)
-        wait_for(lambda: running.succeeded() >= WARM, "a warm gateway", seconds=60)
-        killed_at = time.time()
-        gateway.kill()
+        with Stalls(tmp_path) as stalls:
+            running = load.Load(gateway.openai(), stack.name)
+            wait_for(lambda: running.succeeded() >= WARM, "a warm gateway", seconds=60)
+            killed_at = time.time()
+            gateway.kill()
         round_results = running.finish()
         # What a client saw end by then had ended in the gateway before.
-        safe |= {result.request_id for result in complete(round_results) if result.ended_at < killed_at - AT_RISK}
+        ages = {result.request_id: killed_at - result.ended_at for result in complete(round_results)}
+        at_risk = AT_RISK + stalls.worst
+        safe |= {request_id: age for request_id, age in ages.items() if age > at_risk}
         results += round_results
         gateway.restart()
 
     logs = gateway.database.request_logs
-    wait_for(lambda: safe <= {row["request_id"] for row in logs()}, "the rows of what ended in time")
+
+    def lost() -> dict[str, float]:
+        written = {row["request_id"] for row in logs()}
+        return {request_id: age for request_id, age in safe.items() if request_id not in written}
+
+    wait_for(lambda: not lost(), lambda: f"rows of what ended in time, before a kill by so much: {lost()}", seconds=60)
     gateway.stop()
     rows = {row["request_id"]: row for row in logs()}
     assert len(rows) == len(logs()), "no row is doubled"
-    assert len(safe) >= WARM, "enough had ended for the test to say something"
+    assert len(safe) >= WARM // 2, "enough had ended for the test to say something"
     written = [result for result in complete(results) if result.request_id in rows]
     assert_rows_match([rows[result.request_id] for result in written], written)
     # What no client heard of are requests whose end the client missed: at most one of each client and kill.
