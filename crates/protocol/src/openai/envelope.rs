@@ -88,9 +88,8 @@ impl<'a> Envelope<'a> {
             scanner.end()?;
             return Err(RequestError::NotAnObject);
         }
-        let mut reader = Reader::new(endpoint);
         let mut members = scanner.enter_object()?;
-        reader.edits.start = scanner.offset();
+        let mut reader = Reader::new(endpoint, scanner.offset());
         while let Some(key) = scanner.next_member(&mut members)? {
             reader.member(&mut scanner, key)?;
         }

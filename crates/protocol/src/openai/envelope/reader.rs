@@ -64,7 +64,8 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(endpoint: Endpoint) -> Self {
+    /// A reader of the object whose first member may stand at `start`.
+    pub(super) fn new(endpoint: Endpoint, start: usize) -> Self {
         Self {
             endpoint,
             seen: 0,
@@ -80,7 +81,10 @@ impl<'a> Reader<'a> {
             prompt_bytes: 0,
             choices: 1,
             prompts: 1,
-            edits: Edits::default(),
+            edits: Edits {
+                start,
+                ..Edits::default()
+            },
             members: Vec::with_capacity(16),
             any_removed: false,
         }
