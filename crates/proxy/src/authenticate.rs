@@ -1,11 +1,11 @@
 //! Who is calling.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use access::{ClientKey, Denied};
 use catalog::Snapshot;
 use chrono::{DateTime, Utc};
-use http::{HeaderMap, header};
+use http::{header, request};
 use protocol::{ClientError, ErrorKind};
 
 use crate::error::Error;
@@ -13,12 +13,12 @@ use crate::error::Error;
 /// Finds the client key of a request. All but its name is forgotten here.
 pub(crate) fn caller(
     snapshot: &Snapshot,
-    headers: &HeaderMap,
+    head: &request::Parts,
     now: DateTime<Utc>,
 ) -> Result<Arc<ClientKey>, Error> {
     snapshot
         .keys
-        .authenticate(offered(headers), now)
+        .authenticate(offered(head).as_deref(), now)
         .cloned()
         .map_err(|denied| {
             tracing::debug!(reason = %denied, "a client was turned away");
@@ -32,13 +32,27 @@ pub(crate) fn caller(
         })
 }
 
-fn offered(headers: &HeaderMap) -> Option<&str> {
-    if let Some(key) = headers.get("x-api-key") {
-        return key.to_str().ok();
+/// The key, from the first place that has one of those where SDKs put it.
+fn offered(head: &request::Parts) -> Option<Cow<'_, str>> {
+    let text = |name: &str| {
+        head.headers
+            .get(name)
+            .map(|value| value.to_str().unwrap_or_default())
+    };
+    if let Some(key) = text("x-api-key") {
+        return Some(Cow::Borrowed(key));
     }
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, key) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+    if let Some(value) = text(header::AUTHORIZATION.as_str()) {
+        let (scheme, key) = value.split_once(' ')?;
+        return scheme
+            .eq_ignore_ascii_case("bearer")
+            .then(|| Cow::Borrowed(key.trim()));
+    }
+    if let Some(key) = text("x-goog-api-key") {
+        return Some(Cow::Borrowed(key));
+    }
+    let mut parameters = form_urlencoded::parse(head.uri.query()?.as_bytes());
+    parameters.find_map(|(name, value)| (name == "key").then_some(value))
 }
 
 /// Checks that the key may ask for `model`.
@@ -59,19 +73,29 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(name: &'static str, value: &str, expected: Option<&str>) {
-        let mut headers = HeaderMap::new();
-        headers.insert(name, value.parse().unwrap());
-        assert_eq!(offered(&headers), expected);
+    fn check(headers: &[(&'static str, &str)], query: &str, expected: Option<&str>) {
+        let mut request = http::Request::builder().uri(format!("/v1/models{query}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        assert_eq!(offered(&head).as_deref(), expected);
     }
 
     #[test]
     fn a_key_is_found_where_sdks_put_it() {
-        check("authorization", "Bearer k", Some("k"));
-        check("authorization", "bearer  k ", Some("k"));
-        check("authorization", "Basic k", None);
-        check("authorization", "k", None);
-        check("x-api-key", "k", Some("k"));
-        check("x-other", "k", None);
+        check(&[("authorization", "Bearer k")], "", Some("k"));
+        check(&[("authorization", "bearer  k ")], "", Some("k"));
+        check(&[("authorization", "Basic k")], "?key=q", None);
+        check(&[("authorization", "k")], "", None);
+        check(
+            &[("x-api-key", "k"), ("authorization", "Bearer other")],
+            "",
+            Some("k"),
+        );
+        check(&[("x-goog-api-key", "k")], "?key=q", Some("k"));
+        check(&[], "?alt=sse&key=a%2Bb", Some("a+b"));
+        check(&[("x-other", "k")], "?keys=q", None);
+        check(&[], "", None);
     }
 }

@@ -104,7 +104,7 @@ impl Proxy {
         let parts = &self.inner.parts;
         let (head, body) = request.into_parts();
         let snapshot = parts.catalog.snapshot(); // one view of the configuration for the whole walk
-        let caller = authenticate::caller(&snapshot, &head.headers, arrival.utc)?;
+        let caller = authenticate::caller(&snapshot, &head, arrival.utc)?;
         let operation = Operation::at(head.uri.path());
         let method = method_name(&head.method);
         let (recorder, metrics) = (parts.recorder.clone(), parts.metrics.clone());
