@@ -1,6 +1,6 @@
 //! A provider's address.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use http::Uri;
 use url::{Host, Url};
@@ -69,7 +69,7 @@ impl BaseUrl {
         match url.host() {
             Some(Host::Ipv4(address)) => policy.check(IpAddr::V4(address))?,
             Some(Host::Ipv6(address)) => policy.check(IpAddr::V6(address))?,
-            Some(Host::Domain(name)) => refuse_metadata_names(name)?,
+            Some(Host::Domain(name)) => refuse_names(name, policy)?,
             None => return Err(BaseUrlError::Syntax(url::ParseError::EmptyHost)),
         }
         let path = url.path().trim_end_matches('/').to_owned();
@@ -99,17 +99,18 @@ impl BaseUrl {
     }
 }
 
-fn refuse_metadata_names(name: &str) -> Result<(), BaseUrlError> {
+/// Names whose addresses are known without asking: those of metadata services, and of this machine (RFC 6761).
+fn refuse_names(name: &str, policy: NetworkPolicy) -> Result<(), BaseUrlError> {
     const NAMES: [&str; 3] = ["metadata.google.internal", "metadata.goog", "instance-data"];
     let bare = name.trim_end_matches('.').to_ascii_lowercase();
-    let refused = NAMES
-        .iter()
-        .any(|known| bare == *known || bare.ends_with(&format!(".{known}")));
-    if refused {
-        Err(BaseUrlError::Metadata(bare))
-    } else {
-        Ok(())
+    let is = |known: &str| bare == known || bare.ends_with(&format!(".{known}"));
+    if NAMES.into_iter().any(is) {
+        return Err(BaseUrlError::Metadata(bare));
     }
+    if is("localhost") {
+        policy.check(IpAddr::V4(Ipv4Addr::LOCALHOST))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -176,7 +177,13 @@ mod tests {
         ] {
             refuses(text, "the host is refused");
         }
-        let private = BaseUrl::parse("http://10.0.0.1/v1", NetworkPolicy::Public).unwrap_err();
-        assert!(private.to_string().contains("private"), "{private}");
+        for (text, why) in [
+            ("http://10.0.0.1/v1", "private"),
+            ("http://localhost:11434", "loopback"),
+            ("http://api.LOCALHOST./v1", "loopback"),
+        ] {
+            let error = BaseUrl::parse(text, NetworkPolicy::Public).unwrap_err();
+            assert!(error.to_string().contains(why), "{text}: {error}");
+        }
     }
 }
