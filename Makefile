@@ -41,7 +41,7 @@ e2e-all: e2e ## The same on PostgreSQL and MariaDB too
 
 bench: ## Load benchmark beside bare proxies, and the benchmarks of the hot path
 	cargo build --release --locked -p gateway -p migrator -p simulator-bin -p bench
-	"$(TARGET)/release/bench" run
+	"$(TARGET)/release/bench" run --gateway "$(TARGET)/release/gateway" --out "$(TARGET)/bench.json"
 	cargo bench --locked -p router -p protocol -p health -p stats
 
 docs: ## The crates' documentation
