@@ -16,8 +16,6 @@ from harness.simulator import Simulator
 from harness.stack import Stack
 from harness.waiting import wait_for
 
-pytestmark = pytest.mark.sqlite_only
-
 LARGEST_BODY = 200_000
 BODY_TIMEOUT = 0.5
 CHAT = "/v1/chat/completions"
