@@ -57,10 +57,10 @@ add_simulator() {
     api POST /api/model-providers "{\"model_id\":$model,\"provider_id\":$provider,\"provider_model\":\"demo\",\"image\":true}" >/dev/null
 }
 
-add_provider() { # NAME VARIABLE BASE_URL
+add_provider() { # TYPE VARIABLE
     local provider
     [ -n "${!2:-}" ] || return 0
-    provider=$(api POST /api/providers "{\"name\":\"$1\",\"type\":\"openai\",\"config\":{\"base_url\":\"$3\",\"api_key\":\"env:$2\"}}" | id_of)
+    provider=$(api POST /api/providers "{\"name\":\"$1\",\"type\":\"$1\",\"config\":{\"api_key\":\"env:$2\"}}" | id_of)
     say "added the provider $1 with the key in $2"
     api POST "/api/providers/$provider/import-models" '{}' >/dev/null ||
         say "its models could not be listed; add them with POST $base/api/models"
@@ -68,9 +68,9 @@ add_provider() { # NAME VARIABLE BASE_URL
 
 seed() {
     case "$(api GET '/api/providers?limit=1')" in *'"data":[]'*) ;; *) return 0 ;; esac
-    add_provider openai OPENAI_API_KEY https://api.openai.com/v1
-    add_provider anthropic ANTHROPIC_API_KEY https://api.anthropic.com/v1
-    add_provider gemini GEMINI_API_KEY https://generativelanguage.googleapis.com/v1beta/openai
+    add_provider openai OPENAI_API_KEY
+    add_provider anthropic ANTHROPIC_API_KEY
+    add_provider gemini GEMINI_API_KEY
     if [ -z "${OPENAI_API_KEY:-}${ANTHROPIC_API_KEY:-}${GEMINI_API_KEY:-}" ]; then add_simulator; fi
 }
 

@@ -17,8 +17,9 @@ use crate::telemetry::{LogFormat, Logging};
 
 /// One endpoint in front of many LLM providers.
 ///
-/// Clients keep their OpenAI SDK and change the base URL to http://HOST:PORT/v1. Models, providers and client keys are
-/// managed over the admin API under /api. The database must have been prepared with `migrator up`.
+/// Clients keep their SDK and change the base URL: to http://HOST:PORT/v1 with OpenAI's, to http://HOST:PORT with
+/// Anthropic's and Google's. Models, providers and client keys are managed over the admin API under /api. The database
+/// must have been prepared with `migrator up`.
 ///
 /// Every setting can be given as a flag, as the environment variable named beside it, or in the file that --config names
 /// (the variable's name in lower case); the first of these that is set wins.

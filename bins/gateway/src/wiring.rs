@@ -8,7 +8,7 @@ use anyhow::Context;
 use catalog::{Catalog, CatalogSettings, Poller, Secrets, Snapshot};
 use health::{Health, Moment, WatchedAssociation, WatchedProvider};
 use prometheus_client::registry::Registry;
-use proxy::{Metrics, Parts, Prober, Proxy};
+use proxy::{Metrics, Parts, Prober, Proxy, Tokenizer};
 use secrecy::ExposeSecret;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -99,6 +99,7 @@ pub(crate) async fn gateway(settings: &Settings) -> anyhow::Result<Gateway> {
             body_idle_timeout: settings.body_timeout,
             ..proxy::Settings::default()
         },
+        counter: Arc::new(Tokenizer),
         cut: cut.clone(),
     });
     let admin = admin::router(AdminState {

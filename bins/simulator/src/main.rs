@@ -9,7 +9,7 @@ use clap::{Parser, ValueEnum};
 use simulator::{Behaviour, Content, Simulator, SimulatorSettings};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// An OpenAI-compatible provider that costs nothing and fails on demand.
+/// A provider that speaks OpenAI's, Anthropic's and Gemini's protocols, costs nothing and fails on demand.
 ///
 /// It prints its base URL in one line and serves until SIGTERM or SIGINT. What goes wrong can be scripted while it
 /// runs: by a marker in a prompt, as `[[sim:{"status":503}]]`, or for all requests with `POST /_sim/script`, as
@@ -57,7 +57,7 @@ struct Cli {
     /// How many requests `GET /_sim/requests` remembers.
     #[arg(long, default_value_t = 1024)]
     journal: usize,
-    /// Answer chat completions with bytes made at the start, unread and unchecked: for load benchmarks.
+    /// Answer requests for text, in every protocol, with bytes made at the start, unread and unchecked: for load benchmarks.
     #[arg(long)]
     fixed: bool,
 }

@@ -1,6 +1,7 @@
 //! Associations of models with providers: `/api/model-providers`.
 
 use axum::{Json, extract::State};
+use catalog::ProviderKind;
 use chrono::{DateTime, Utc};
 use entities::{model, model_provider, provider};
 use http::StatusCode;
@@ -123,13 +124,16 @@ async fn checked(
         let reason = format!("there is no model {model_id}");
         return Err(Error::invalid("model_id", reason));
     }
-    if provider::Entity::find_by_id(provider_id)
+    let Some(provider) = provider::Entity::find_by_id(provider_id)
         .one(connection)
         .await?
-        .is_none()
-    {
+    else {
         let reason = format!("there is no provider {provider_id}");
         return Err(Error::invalid("provider_id", reason));
+    };
+    let kind: Option<ProviderKind> = provider.kind.parse().ok();
+    if let Some(reason) = kind.and_then(|kind| kind.refuses(&provider_model)) {
+        return Err(Error::invalid("provider_model", reason));
     }
     Ok(model_provider::ActiveModel {
         weight: Set(Some(weight)),

@@ -3,11 +3,12 @@
 use std::{collections::HashSet, time::Duration};
 
 use axum::{Json, extract::State};
-use catalog::Provider;
+use bytes::Bytes;
+use catalog::{Provider, ProviderKind};
 use entities::{model, model_provider};
-use http::{HeaderValue, Request, header};
+use http::{HeaderValue, Request, Uri, header};
 use http_body_util::{BodyExt, Limited};
-use protocol::openai::{ListedModel, parse_model_list};
+use protocol::openai::ListedModel;
 use router::ProviderId;
 use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,8 @@ const WHOLE_TIME: Duration = Duration::from_secs(10);
 /// Public aggregators list some hundred models, each with a description.
 const ANSWER_BYTES: usize = 8 << 20;
 const MOST_MODELS: usize = 5000;
+/// Pages of a thousand each, where a provider has that many models.
+const MOST_PAGES: usize = 10;
 
 /// A model that a provider offers.
 #[derive(Debug, Serialize, ToSchema)]
@@ -62,41 +65,27 @@ async fn usable(state: &AdminState, id: i64) -> Result<std::sync::Arc<Provider>,
     })
 }
 
-/// Asks a provider for its list. Errors name neither its address nor what it says: that may hold secrets.
+/// Asks a provider for its list, page by page. Errors name neither its address nor what it says: that may hold secrets.
 async fn ask(provider: &Provider) -> Result<Vec<ListedModel>, Error> {
-    let failed = |message: String, status| Error::Upstream { message, status };
+    let Some(first) = provider.models_url() else {
+        return Err(Error::Conflict {
+            field: None,
+            message: format!(
+                "type {} has no list of what this provider offers; import models by their names",
+                provider.kind.name()
+            ),
+        });
+    };
     let asking = async {
-        let mut request = Request::get(provider.models_url().clone())
-            .body(Pieces::default())
-            .map_err(|_| Error::Internal("a provider's address is no address"))?;
-        *request.headers_mut() = provider.headers().clone();
-        request
-            .headers_mut()
-            .insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        let response = provider
-            .client
-            .send(request, CONNECT_TIME)
-            .await
-            .map_err(|error| failed(format!("the provider did not answer: {error}"), None))?;
-        let status = response.status();
-        if !status.is_success() {
-            let message = format!(
-                "the provider answered with status {} instead of its models",
-                status.as_u16()
-            );
-            return Err(failed(message, Some(status.as_u16())));
+        let mut models = Vec::new();
+        let mut next = Some(first.clone());
+        for _ in 0..MOST_PAGES {
+            let Some(url) = next else { break };
+            let (mut listed, body) = page(provider, url).await?;
+            models.append(&mut listed);
+            next = provider.next_models_url(&body);
         }
-        let body = Limited::new(response.into_body(), ANSWER_BYTES)
-            .collect()
-            .await
-            .map_err(|_| {
-                let message = "the provider's list of models broke off or is too large";
-                failed(message.to_owned(), Some(status.as_u16()))
-            })?;
-        parse_model_list(&body.to_bytes()).map_err(|_| {
-            let message = "the provider answered with something that is no list of models";
-            failed(message.to_owned(), Some(status.as_u16()))
-        })
+        Ok(models)
     };
     tokio::time::timeout(WHOLE_TIME, asking)
         .await
@@ -105,6 +94,47 @@ async fn ask(provider: &Provider) -> Result<Vec<ListedModel>, Error> {
             let message = format!("the provider did not answer within {seconds} seconds");
             Err(failed(message, None))
         })
+}
+
+fn failed(message: String, status: Option<u16>) -> Error {
+    Error::Upstream { message, status }
+}
+
+/// One page, and what it was read from.
+async fn page(provider: &Provider, url: Uri) -> Result<(Vec<ListedModel>, Bytes), Error> {
+    let mut request = Request::get(url)
+        .body(Pieces::default())
+        .map_err(|_| Error::Internal("a provider's address is no address"))?;
+    *request.headers_mut() = provider.headers();
+    request
+        .headers_mut()
+        .insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    let response = provider
+        .client
+        .send(request, CONNECT_TIME)
+        .await
+        .map_err(|error| failed(format!("the provider did not answer: {error}"), None))?;
+    let status = response.status();
+    if !status.is_success() {
+        let message = format!(
+            "the provider answered with status {} instead of its models",
+            status.as_u16()
+        );
+        return Err(failed(message, Some(status.as_u16())));
+    }
+    let body = Limited::new(response.into_body(), ANSWER_BYTES)
+        .collect()
+        .await
+        .map_err(|_| {
+            let message = "the provider's list of models broke off or is too large";
+            failed(message.to_owned(), Some(status.as_u16()))
+        })?
+        .to_bytes();
+    let listed = provider.kind.parse_models(&body).map_err(|_| {
+        let message = "the provider answered with something that is no list of models";
+        failed(message.to_owned(), Some(status.as_u16()))
+    })?;
+    Ok((listed, body))
 }
 
 /// Which of a provider's models to import.
@@ -165,7 +195,7 @@ pub(crate) async fn import(
         }
     };
     let change = state.change().await?;
-    providers::find(change.on(), id).await?;
+    let kind: Option<ProviderKind> = providers::find(change.on(), id).await?.kind.parse().ok();
     let mut report = ImportBody::default();
     let mut seen = HashSet::new();
     for name in names {
@@ -176,9 +206,11 @@ pub(crate) async fn import(
         let skip = if report.created.len() >= MOST_MODELS {
             Some(format!("more than {MOST_MODELS} at once"))
         } else {
-            input::name("model", Some(name.clone()))
-                .err()
-                .map(|error| error.to_string())
+            let refused = kind.and_then(|kind| kind.refuses(&name)).map(str::to_owned);
+            refused.or_else(|| {
+                let error = input::name("model", Some(name.clone())).err()?;
+                Some(error.to_string())
+            })
         };
         let result = match skip {
             Some(reason) => Err(reason),

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use catalog::{Provider, ProviderError, ProviderKind, Secrets, mask};
-use entities::ProviderConfig;
+use entities::{MediaUrls, OpenAiApi, ProviderConfig, ProviderModelConfig, Thinking};
 use router::ProviderId;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use upstream::BaseUrl;
 use utoipa::ToSchema;
 
@@ -21,7 +22,8 @@ const LARGEST_WEIGHT: u32 = 1_000_000;
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConfigInput {
-    /// What that vendor's SDK takes, with the version; by default the vendor's own address.
+    /// What that vendor's SDK takes: with the version for type `openai`, without it for the others, where it may stand
+    /// all the same. By default the vendor's own address; type `azure` has none.
     #[schema(example = "https://api.openai.com/v1")]
     base_url: Option<String>,
     /// The key itself, or where it is found: `env:NAME` or `file:/path`. In a PATCH the mask keeps the one there is.
@@ -37,6 +39,59 @@ pub(crate) struct ConfigInput {
     proxy: Option<String>,
     /// PEM file of certificate authorities to trust instead of the public ones.
     ca_file: Option<String>,
+    /// For types `openai` and `azure`: which of the two APIs for text the server has, `both` (the default, but for Azure's
+    /// dated API), `chat` or `responses`.
+    #[schema(value_type = Option<String>, example = "both")]
+    api: Option<OpenAiApi>,
+    /// What becomes of images and files by URL in requests that are translated: `pass` (the default), `fetch`, which the
+    /// gateway does from public addresses only, or `refuse`.
+    #[schema(value_type = Option<String>, example = "pass")]
+    urls: Option<MediaUrls>,
+    /// For type `azure`: version of the dated API, whose paths name the deployment; the v1 API if absent.
+    #[schema(example = "2024-10-21")]
+    api_version: Option<String>,
+    /// For type `bedrock`: AWS region.
+    #[schema(example = "us-east-1")]
+    region: Option<String>,
+    /// For type `bedrock`: id of the access key, or where it is found. With a Bedrock API key in `api_key` there is none.
+    access_key_id: Option<String>,
+    /// For type `bedrock`: the access key's secret, given and kept like `api_key`.
+    secret_access_key: Option<String>,
+    /// For type `bedrock`: token of temporary credentials, given and kept like `api_key`.
+    session_token: Option<String>,
+    /// For type `vertex`: the project's id.
+    project: Option<String>,
+    /// For type `vertex`: a region, `global`, `us` or `eu`.
+    #[schema(example = "global")]
+    location: Option<String>,
+    /// For type `vertex`: the text of the service account's key file (JSON), given and kept like `api_key`.
+    #[schema(example = "file:/run/secrets/vertex.json")]
+    service_account: Option<String>,
+    /// What holds for single models, by the provider's names for them.
+    #[schema(value_type = Option<BTreeMap<String, ModelInput>>)]
+    models: Option<BTreeMap<String, Option<ModelInput>>>,
+}
+
+/// Settings of one model of a provider. Absent or null fields are as the model's name tells, or as for the provider.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ModelInput {
+    /// Limit of output tokens that is sent where the protocol requires one and the client named none.
+    max_tokens: Option<u64>,
+    /// How it is told to reason: `none`, `effort`, `budget`, `adaptive` or `level`.
+    #[schema(value_type = Option<String>, example = "budget")]
+    thinking: Option<Thinking>,
+    /// Whether it takes `temperature`, `top_p` and `top_k`.
+    sampling: Option<bool>,
+    /// Whether it goes on from a turn of the assistant's.
+    prefill: Option<bool>,
+    /// As the provider's `api`.
+    #[schema(value_type = Option<String>, example = "both")]
+    api: Option<OpenAiApi>,
+    /// Added to every request for it; they win over the provider's. In a PATCH a mask keeps the value there is.
+    headers: Option<BTreeMap<String, Option<String>>>,
+    /// Members added to the body of every request for it, unless the request has them.
+    extra_body: Option<Map<String, Value>>,
 }
 
 /// How a provider is reached; secrets are masked.
@@ -53,35 +108,134 @@ pub(crate) struct ConfigBody {
     headers: BTreeMap<String, String>,
     proxy: Option<String>,
     ca_file: Option<String>,
+    /// Null means `both`.
+    #[schema(value_type = Option<String>)]
+    api: Option<OpenAiApi>,
+    /// Null means `pass`.
+    #[schema(value_type = Option<String>)]
+    urls: Option<MediaUrls>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_key_id: Option<String>,
+    /// A reference as it is, or a mask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_access_key: Option<String>,
+    /// A reference as it is, or a mask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<String>,
+    /// A reference as it is, or a mask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_account: Option<String>,
+    /// Only what is set; headers with masked values.
+    #[schema(value_type = BTreeMap<String, ModelInput>)]
+    models: BTreeMap<String, ProviderModelConfig>,
 }
 
 impl ConfigBody {
     pub(crate) fn of(config: &ProviderConfig, secrets: &Secrets) -> Self {
+        let shown = |secret: Secret| {
+            let stored = secret.of(config)?;
+            Some(secret.mask(stored, secrets))
+        };
         Self {
             base_url: config.base_url.clone(),
-            api_key: config
-                .api_key
-                .as_deref()
-                .map(|stored| mask_key(stored, secrets)),
+            api_key: shown(Secret::ApiKey),
             priority: config.priority,
             weight: config.weight,
-            headers: config
-                .headers
-                .iter()
-                .map(|(name, value)| (name.clone(), mask_header(value)))
-                .collect(),
+            headers: masked(&config.headers),
             proxy: config.proxy.clone(),
             ca_file: config.ca_file.clone(),
+            api: config.api,
+            urls: config.urls,
+            api_version: config.api_version.clone(),
+            region: config.region.clone(),
+            access_key_id: config.access_key_id.clone(),
+            secret_access_key: shown(Secret::AccessKey),
+            session_token: shown(Secret::SessionToken),
+            project: config.project.clone(),
+            location: config.location.clone(),
+            service_account: shown(Secret::ServiceAccount),
+            models: config
+                .models
+                .iter()
+                .map(|(name, model)| {
+                    let headers = masked(&model.headers);
+                    let model = ProviderModelConfig {
+                        headers,
+                        ..model.clone()
+                    };
+                    (name.clone(), model)
+                })
+                .collect(),
         }
     }
 }
 
-fn mask_key(stored: &str, secrets: &Secrets) -> String {
-    // A reference is shown as it is; following it for that would read a file per provider in a list.
-    let opened = (!is_reference(stored))
-        .then(|| secrets.open(stored).ok())
-        .flatten();
-    mask(stored, opened.as_ref())
+/// The fields that are sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Secret {
+    ApiKey,
+    AccessKey,
+    SessionToken,
+    ServiceAccount,
+}
+
+impl Secret {
+    const ALL: [Self; 4] = [
+        Self::ApiKey,
+        Self::AccessKey,
+        Self::SessionToken,
+        Self::ServiceAccount,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::ApiKey => "api_key",
+            Self::AccessKey => "secret_access_key",
+            Self::SessionToken => "session_token",
+            Self::ServiceAccount => "service_account",
+        }
+    }
+
+    /// Those that `patch`, the configuration of a PATCH, gives as references.
+    pub(crate) fn given_in(patch: Option<&Value>) -> Vec<Self> {
+        let is_given = |secret: &Self| {
+            let value = patch.and_then(|patch| patch.get(secret.name()));
+            value.and_then(Value::as_str).is_some_and(is_reference)
+        };
+        Self::ALL.into_iter().filter(is_given).collect()
+    }
+
+    fn of(self, config: &ProviderConfig) -> Option<&str> {
+        match self {
+            Self::ApiKey => config.api_key.as_deref(),
+            Self::AccessKey => config.secret_access_key.as_deref(),
+            Self::SessionToken => config.session_token.as_deref(),
+            Self::ServiceAccount => config.service_account.as_deref(),
+        }
+    }
+
+    fn mask(self, stored: &str, secrets: &Secrets) -> String {
+        // A reference is shown as it is; following it for that would read a file per provider in a list. The end of a key
+        // file tells nothing.
+        let is_shown = !is_reference(stored) && self != Self::ServiceAccount;
+        let opened = is_shown.then(|| secrets.open(stored).ok()).flatten();
+        mask(stored, opened.as_ref())
+    }
+}
+
+fn masked(headers: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    headers
+        .iter()
+        .map(|(name, value)| (name.clone(), mask_header(value)))
+        .collect()
 }
 
 fn mask_header(value: &str) -> String {
@@ -97,8 +251,8 @@ fn is_reference(text: &str) -> bool {
 pub(crate) struct Before {
     pub(crate) kind: ProviderKind,
     pub(crate) config: ProviderConfig,
-    /// The PATCH itself names a key that is not a mask, if only the same reference again.
-    pub(crate) key_is_given: bool,
+    /// Secrets that the PATCH itself gives as references, if only as the same again.
+    pub(crate) given: Vec<Secret>,
 }
 
 impl ConfigInput {
@@ -123,9 +277,11 @@ impl ConfigInput {
         let has_moved = before.is_some_and(|before| {
             let policy = state.catalog.clients().policy();
             let origin = |kind: ProviderKind, url: Option<&str>| {
-                BaseUrl::parse(url.unwrap_or(kind.default_base_url()), policy)
-                    .map(|url| url.origin())
-                    .ok()
+                // Without an address of its own a cloud vendor's type is at that vendor's, whatever the region.
+                let Some(url) = url.or_else(|| kind.default_base_url()) else {
+                    return Some(kind.name().to_owned());
+                };
+                BaseUrl::parse(url, policy).map(|url| url.origin()).ok()
             };
             origin(kind, base_url.as_deref())
                 != origin(before.kind, before.config.base_url.as_deref())
@@ -144,39 +300,88 @@ impl ConfigInput {
             ));
         }
         let defaults = ProviderConfig::default();
+        let secrets = state.catalog.secrets();
+        let stored = |secret: Secret, given: Option<String>| {
+            given
+                .map(|given| keep(secret, given.trim(), before, has_moved, secrets))
+                .transpose()
+        };
         Ok(ProviderConfig {
             base_url,
-            api_key: self
-                .api_key
-                .map(|given| key(given.trim(), before, has_moved, state.catalog.secrets()))
-                .transpose()?,
+            api_key: stored(Secret::ApiKey, self.api_key)?,
             priority: self.priority.unwrap_or(defaults.priority),
             weight: self.weight.unwrap_or(defaults.weight),
-            headers: headers(self.headers.unwrap_or_default(), before, has_moved)?,
+            headers: headers(
+                "config.headers",
+                self.headers.unwrap_or_default(),
+                before.map(|before| &before.config.headers),
+                has_moved,
+            )?,
             proxy: self.proxy,
             ca_file: self.ca_file,
+            api: self.api,
+            urls: self.urls,
+            api_version: self.api_version,
+            region: self.region,
+            access_key_id: self.access_key_id,
+            secret_access_key: stored(Secret::AccessKey, self.secret_access_key)?,
+            session_token: stored(Secret::SessionToken, self.session_token)?,
+            project: self.project,
+            location: self.location,
+            service_account: stored(Secret::ServiceAccount, self.service_account)?,
+            models: models(self.models.unwrap_or_default(), before, has_moved)?,
         })
     }
 }
 
-/// The form in which a key is stored.
-fn key(
+fn models(
+    given: BTreeMap<String, Option<ModelInput>>,
+    before: Option<&Before>,
+    has_moved: bool,
+) -> Result<BTreeMap<String, ProviderModelConfig>, Error> {
+    let mut models = BTreeMap::new();
+    for (name, model) in given {
+        let Some(model) = model else { continue };
+        let stored = before.and_then(|before| before.config.models.get(&name));
+        let place = format!("config.models.{name}.headers");
+        let stored = stored.map(|stored| &stored.headers);
+        let headers = headers(&place, model.headers.unwrap_or_default(), stored, has_moved)?;
+        let model = ProviderModelConfig {
+            max_tokens: model.max_tokens,
+            thinking: model.thinking,
+            sampling: model.sampling,
+            prefill: model.prefill,
+            api: model.api,
+            headers,
+            extra_body: model.extra_body.unwrap_or_default(),
+        };
+        models.insert(name, model);
+    }
+    Ok(models)
+}
+
+/// The form in which a secret is stored.
+fn keep(
+    secret: Secret,
     given: &str,
     before: Option<&Before>,
     has_moved: bool,
     secrets: &Secrets,
 ) -> Result<String, Error> {
-    let invalid = |reason: &str| Err(Error::invalid("config.api_key", reason));
-    if let Some(before) = before.filter(|before| !before.key_is_given)
-        && let Some(stored) = &before.config.api_key
-        && mask_key(stored, secrets) == given
+    let invalid = |reason: &str| {
+        let field = format!("config.{}", secret.name());
+        Err(Error::invalid(field, reason))
+    };
+    if let Some(before) = before.filter(|before| !before.given.contains(&secret))
+        && let Some(stored) = secret.of(&before.config)
+        && secret.mask(stored, secrets) == given
     {
         if has_moved {
             return invalid(
                 "must be given anew with a base_url of another origin, as keys are not sent to other servers",
             );
         }
-        return Ok(stored.clone());
+        return Ok(stored.to_owned());
     }
     match given {
         "" => invalid("must not be empty; leave it out for a provider without a key"),
@@ -197,18 +402,20 @@ fn key(
     }
 }
 
+/// The headers to store, of those `given` at `place`; `before` are those whose masks keep them.
 fn headers(
+    place: &str,
     given: BTreeMap<String, Option<String>>,
-    before: Option<&Before>,
+    before: Option<&BTreeMap<String, String>>,
     has_moved: bool,
 ) -> Result<BTreeMap<String, String>, Error> {
     let mut headers = BTreeMap::new();
     for (name, value) in given {
         let Some(value) = value else { continue };
         let stored = before
-            .and_then(|before| before.config.headers.get(&name))
+            .and_then(|before| before.get(&name))
             .filter(|stored| mask_header(stored) == value);
-        let refused = |reason: &str| Error::invalid(format!("config.headers.{name}"), reason);
+        let refused = |reason: &str| Error::invalid(format!("{place}.{name}"), reason);
         let value = match stored {
             Some(_) if has_moved => {
                 return Err(refused(
@@ -240,6 +447,8 @@ pub(crate) fn check(
                 Error::invalid(format!("config.headers.{name}"), "cannot be sent")
             }
             ProviderError::BaseUrl(reason) => Error::invalid("config.base_url", reason.to_string()),
+            ProviderError::Field { field, reason } => Error::invalid(field, reason),
+            ProviderError::Secret { field, source } => Error::invalid(field, source.to_string()),
             ProviderError::Key(reason) => Error::invalid("config.api_key", reason.to_string()),
             ProviderError::KeyCharacters => Error::invalid(
                 "config.api_key",

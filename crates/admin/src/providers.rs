@@ -24,7 +24,7 @@ use crate::{
     extract::{Id, JsonObject, Query, flag, read},
     input,
     page::{self, Page, PageQuery},
-    provider_config::{self, Before, ConfigBody, ConfigInput},
+    provider_config::{self, Before, ConfigBody, ConfigInput, Secret},
 };
 
 /// A provider to create, or what a PATCH makes of one.
@@ -34,7 +34,8 @@ pub(crate) struct ProviderInput {
     /// Unique, 1 to 100 characters.
     #[schema(required = true, nullable = false, example = "openai")]
     name: Option<String>,
-    /// The protocol it speaks: `openai`, which is any server compatible with OpenAI's API.
+    /// The protocol it speaks: `openai`, which is any server compatible with OpenAI's API, `anthropic`,
+    /// `gemini`, `azure`, `bedrock` or `vertex`.
     #[serde(rename = "type")]
     #[schema(required = true, nullable = false, example = "openai")]
     kind: Option<String>,
@@ -151,17 +152,30 @@ async fn must_be_free(
 
 /// Header names are the same in any case; in lower case they also merge as such.
 fn lower_header_names(fields: &mut Map<String, Value>) -> Result<(), Error> {
-    let headers = fields
-        .get_mut("config")
-        .and_then(|config| config.get_mut("headers"));
-    let Some(Value::Object(headers)) = headers else {
+    let Some(Value::Object(config)) = fields.get_mut("config") else {
+        return Ok(());
+    };
+    lower_headers_of(config, "config")?;
+    let Some(Value::Object(models)) = config.get_mut("models") else {
+        return Ok(());
+    };
+    for (name, model) in models {
+        if let Value::Object(model) = model {
+            lower_headers_of(model, &format!("config.models.{name}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn lower_headers_of(settings: &mut Map<String, Value>, place: &str) -> Result<(), Error> {
+    let Some(Value::Object(headers)) = settings.get_mut("headers") else {
         return Ok(());
     };
     let mut lowered = Map::new();
     for (name, value) in std::mem::take(headers) {
         let name = name.to_ascii_lowercase();
         if lowered.insert(name.clone(), value).is_some() {
-            let field = format!("config.headers.{name}");
+            let field = format!("{place}.headers.{name}");
             return Err(Error::invalid(field, "is given twice"));
         }
     }
@@ -250,11 +264,7 @@ pub(crate) async fn patch(
     let change = state.change().await?;
     let row = find(change.on(), id).await?;
     let is_reached_otherwise = patch.contains_key("config") || patch.contains_key("type");
-    let key_is_given = patch
-        .get("config")
-        .and_then(|config| config.get("api_key"))
-        .and_then(Value::as_str)
-        .is_some_and(|key| key.starts_with("env:") || key.starts_with("file:"));
+    let given = Secret::given_in(patch.get("config"));
     let old = match config_of(&row) {
         Err(error) if is_reached_otherwise => {
             let reason = format!(
@@ -281,7 +291,7 @@ pub(crate) async fn patch(
         let before = Before {
             kind: old_kind.unwrap_or(kind),
             config: old,
-            key_is_given,
+            given,
         };
         let config = input
             .config

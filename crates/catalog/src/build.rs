@@ -181,7 +181,24 @@ fn provider_revision(row: &provider::Model) -> u64 {
             .map(ToString::to_string)
             .unwrap_or_default()
     };
-    let fields = ["base_url", "api_key", "headers", "proxy", "ca_file"].map(field);
+    let fields = [
+        "base_url",
+        "api_key",
+        "headers",
+        "proxy",
+        "ca_file",
+        "api",
+        "models",
+        "api_version",
+        "region",
+        "access_key_id",
+        "secret_access_key",
+        "session_token",
+        "project",
+        "location",
+        "service_account",
+    ]
+    .map(field);
     let parts: Vec<&[u8]> = std::iter::once(row.kind.as_bytes())
         .chain(fields.iter().map(String::as_bytes))
         .collect();
@@ -210,7 +227,9 @@ fn provider_of(row: provider::Model, secrets: &Secrets, clients: &Clients) -> Re
             };
             Ok((spec, Ok(provider)))
         }
-        Err(ProviderError::Key(source)) if source.is_about_the_secret_key() => {
+        Err(ProviderError::Key(source) | ProviderError::Secret { source, .. })
+            if source.is_about_the_secret_key() =>
+        {
             Err(Error::SealedKey {
                 provider: name.to_string(),
                 source,

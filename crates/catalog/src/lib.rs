@@ -7,16 +7,23 @@
 //! Provider keys are stored sealed, as references, or (on loopback only) plain, and are opened here, once per snapshot.
 
 mod build;
+mod call;
+mod kind;
 mod policy;
 mod provider;
+mod provider_model;
 mod secrets;
 mod service;
+mod site;
 mod snapshot;
 pub mod version;
 
 pub use build::Error;
+pub use call::{Call, Way};
+pub use kind::ProviderKind;
 pub use policy::{Clocks, Policy, PolicyError};
-pub use provider::{Provider, ProviderError, ProviderKind};
+pub use provider::{Provider, ProviderError};
 pub use secrets::{SecretError, Secrets, mask};
 pub use service::{Catalog, CatalogSettings, Poller};
+pub use site::Framing;
 pub use snapshot::{Model, Snapshot, route_endpoint};

@@ -139,7 +139,7 @@ async fn read(settings: &CatalogSettings) -> Result<Snapshot, Error> {
 
 async fn seal_plain_keys(database: &DatabaseConnection, secrets: &Secrets) -> Result<(), Error> {
     let rows = provider::Entity::find().all(database).await?;
-    if rows.iter().all(|row| plain_key(row).is_none()) {
+    if rows.iter().all(|row| plain_secrets(row).next().is_none()) {
         return Ok(());
     }
     let transaction = database.begin().await?;
@@ -148,15 +148,17 @@ async fn seal_plain_keys(database: &DatabaseConnection, secrets: &Secrets) -> Re
     version::bump(&transaction).await?;
     let mut sealed = 0;
     for row in provider::Entity::find().all(&transaction).await? {
-        let Some(plain) = plain_key(&row) else {
-            continue;
-        };
-        let stored = secrets.store(plain).map_err(|source| Error::SealedKey {
-            provider: row.name.clone(),
-            source,
-        })?;
         let mut config = row.config.clone();
-        config["api_key"] = stored.into();
+        for (field, plain) in plain_secrets(&row) {
+            let stored = secrets.store(plain).map_err(|source| Error::SealedKey {
+                provider: row.name.clone(),
+                source,
+            })?;
+            config[field] = stored.into();
+        }
+        if config == row.config {
+            continue;
+        }
         let mut changed = row.into_active_model();
         changed.config = Set(config);
         changed.update(&transaction).await?;
@@ -174,8 +176,18 @@ async fn seal_plain_keys(database: &DatabaseConnection, secrets: &Secrets) -> Re
     Ok(())
 }
 
-fn plain_key(row: &provider::Model) -> Option<&str> {
-    row.config.get("api_key")?.as_str()?.strip_prefix("plain:")
+/// The secrets of a provider that are stored plain, with their fields.
+fn plain_secrets(row: &provider::Model) -> impl Iterator<Item = (&'static str, &str)> {
+    const FIELDS: [&str; 4] = [
+        "api_key",
+        "secret_access_key",
+        "session_token",
+        "service_account",
+    ];
+    FIELDS.into_iter().filter_map(|field| {
+        let plain = row.config.get(field)?.as_str()?.strip_prefix("plain:")?;
+        Some((field, plain))
+    })
 }
 
 /// Notices changes that others made.

@@ -21,4 +21,4 @@ pub mod routing_policy;
 pub mod write_batch;
 
 pub use attempt::{Attempt, AttemptTokens};
-pub use provider_config::ProviderConfig;
+pub use provider_config::{MediaUrls, OpenAiApi, ProviderConfig, ProviderModelConfig, Thinking};

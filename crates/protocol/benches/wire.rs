@@ -1,55 +1,56 @@
 //! What every request and every event of a stream costs.
 
+#[expect(
+    dead_code,
+    reason = "shared with the benchmarks of translation, which use the rest"
+)]
+mod samples;
+
 use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use protocol::{
-    Endpoint,
-    openai::{Answer, Chunk, Envelope},
-    sse::Decoder,
-};
+use protocol::{Answer, Endpoint, Envelope, Format, Inspected, Outgoing, Stream, sse::Decoder};
+use samples::{Piece, answer, piece, request};
 
 const CHAT: Endpoint = Endpoint::ChatCompletions;
+const OUTGOING: Outgoing<'_> = Outgoing {
+    model: Some("gpt-5-mini"),
+    is_stream_in_url: false,
+    anthropic_version: None,
+    anthropic_beta: None,
+    extra: &[],
+};
 
-/// A chat request of about `bytes`, in messages of up to two kilobytes with an escape in each.
-fn request(bytes: usize) -> Bytes {
-    let mut messages = Vec::new();
-    let mut left = bytes.saturating_sub(140);
-    while left > 0 {
-        let size = left.min(2000);
-        messages.push(format!(
-            r#"{{"role":"user","content":"{}\n{}"}}"#,
-            "word ".repeat(size / 10),
-            "text ".repeat(size / 10)
-        ));
-        left -= size;
-    }
-    format!(
-        r#"{{"model":"fast","stream":true,"messages":[{}],"temperature":0.7,"max_tokens":256,"user":"u-1","seed":7}}"#,
-        messages.join(",")
-    )
-    .into()
+/// The formats, and the path's model where it names one.
+const FORMATS: [(&str, Format, Endpoint, Option<&str>); 4] = [
+    ("chat", Format::Chat, CHAT, None),
+    ("responses", Format::Responses, Endpoint::Responses, None),
+    ("messages", Format::Messages, Endpoint::Messages, None),
+    (
+        "gemini",
+        Format::Gemini,
+        Endpoint::StreamGenerateContent,
+        Some("fast"),
+    ),
+];
+
+fn scan<'a>(endpoint: Endpoint, path_model: Option<&'a str>, body: &'a [u8]) -> Envelope<'a> {
+    Envelope::scan(endpoint, path_model.map(Into::into), body).expect("it is a request")
 }
-
-fn answer(bytes: usize) -> Bytes {
-    format!(
-        r#"{{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"m","choices":[{{"index":0,"message":{{"role":"assistant","content":"{}","refusal":null}},"logprobs":null,"finish_reason":"stop"}}],"usage":{{"prompt_tokens":9,"completion_tokens":12,"total_tokens":21,"prompt_tokens_details":{{"cached_tokens":0}},"completion_tokens_details":{{"reasoning_tokens":0}}}}}}"#,
-        "word ".repeat(bytes / 5)
-    )
-    .into()
-}
-
-const EVENT: &str = r#"{"id":"chatcmpl-9xQ2","object":"chat.completion.chunk","created":1730000000,"model":"gpt-5-mini","system_fingerprint":"fp_1","choices":[{"index":0,"delta":{"content":" token"},"logprobs":null,"finish_reason":null}],"usage":null}"#;
 
 fn requests(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("request");
     for (name, bytes) in [("200 B", 200), ("100 kB", 100_000), ("1 MB", 1_000_000)] {
-        let body = request(bytes);
+        let body = request(Format::Chat, bytes);
         group.throughput(Throughput::Bytes(body.len() as u64));
-        group.bench_with_input(BenchmarkId::new("scan", name), &body, |bencher, body| {
-            bencher.iter(|| Envelope::scan(CHAT, black_box(body)).expect("it is a request"));
-        });
+        for (name_of, format, endpoint, path_model) in FORMATS {
+            let body = request(format, bytes);
+            let id = BenchmarkId::new(format!("scan {name_of}"), name);
+            group.bench_with_input(id, &body, |bencher, body| {
+                bencher.iter(|| black_box(scan(endpoint, path_model, black_box(body)).choices));
+            });
+        }
         group.bench_with_input(
             BenchmarkId::new("serde_json skips it", name),
             &body,
@@ -60,9 +61,9 @@ fn requests(criterion: &mut Criterion) {
                 });
             },
         );
-        let envelope = Envelope::scan(CHAT, &body).expect("it is a request");
+        let envelope = scan(CHAT, None, &body);
         group.bench_with_input(BenchmarkId::new("splice", name), &body, |bencher, body| {
-            bencher.iter(|| black_box(&envelope).splice("gpt-5-mini").pieces(body));
+            bencher.iter(|| black_box(&envelope).splice(&OUTGOING).pieces(body));
         });
     }
     group.finish();
@@ -71,7 +72,7 @@ fn requests(criterion: &mut Criterion) {
 fn answers(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("answer");
     for (name, bytes) in [("500 B", 200), ("100 kB", 100_000)] {
-        let body = answer(bytes);
+        let body = answer(Format::Chat, bytes);
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_with_input(BenchmarkId::new("inspect", name), &body, |bencher, body| {
             bencher.iter(|| Answer::inspect(CHAT, black_box(body)).expect("it is an answer"));
@@ -80,11 +81,31 @@ fn answers(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn events(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("event");
+    for (name, format, endpoint, _) in FORMATS {
+        let expected = Inspected {
+            endpoint,
+            passes_usage: false,
+            choices: 1,
+            as_array: false,
+        };
+        let mut stream = Stream::pass(expected, 0);
+        let event = piece(format, Piece::Text);
+        group.bench_function(format!("look at {name}"), |bencher| {
+            bencher.iter(|| {
+                stream
+                    .look(black_box(&event).clone())
+                    .expect("it is an event")
+            });
+        });
+    }
+    group.finish();
+}
+
 fn streams(criterion: &mut Criterion) {
-    criterion.bench_function("chunk inspect", |bencher| {
-        bencher.iter(|| Chunk::inspect(black_box(EVENT.as_bytes())).expect("it is an event"));
-    });
-    let stream = Bytes::from(format!("data: {EVENT}\n\n").repeat(64));
+    let event = piece(Format::Chat, Piece::Text);
+    let stream = Bytes::from(event.raw.repeat(64));
     let decode = |decoder: &mut Decoder, chunk: Bytes| {
         decoder.push(chunk);
         let mut events = 0;
@@ -118,5 +139,5 @@ fn streams(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, requests, answers, streams);
+criterion_group!(benches, requests, answers, events, streams);
 criterion_main!(benches);

@@ -1,5 +1,7 @@
 //! What went wrong with a request, in words that each client protocol can tell.
 
+use std::borrow::Cow;
+
 /// Kind of an error towards a client; each protocol has its own name and status for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -81,6 +83,17 @@ pub enum RequestError {
     /// A field that stands twice; the one checked and the one obeyed must not differ.
     #[error("duplicate field: '{0}'")]
     Duplicate(String),
+    /// Not a form of several parts.
+    #[error("the body is not valid multipart/form-data: {0}")]
+    Form(&'static str),
+    /// A field whose value is not allowed.
+    #[error("invalid value for '{field}': {reason}")]
+    Invalid {
+        /// Its name, with its place where nested.
+        field: String,
+        /// What is wrong with it.
+        reason: Cow<'static, str>,
+    },
 }
 
 impl RequestError {
@@ -88,9 +101,11 @@ impl RequestError {
     #[must_use]
     pub fn param(&self) -> Option<&str> {
         match self {
-            Self::Syntax(_) | Self::NotAnObject => None,
+            Self::Syntax(_) | Self::NotAnObject | Self::Form(_) => None,
             Self::Missing(field) => Some(field),
-            Self::Type { field, .. } | Self::Duplicate(field) => Some(field),
+            Self::Type { field, .. } | Self::Invalid { field, .. } | Self::Duplicate(field) => {
+                Some(field)
+            }
         }
     }
 }
@@ -102,5 +117,37 @@ impl From<RequestError> for ClientError {
             param: error.param().map(str::to_owned),
             message: error.to_string(),
         }
+    }
+}
+
+/// Why a 200 is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unusable {
+    /// It is not JSON.
+    #[error("the answer is not valid JSON: {0}")]
+    Syntax(#[from] crate::json::SyntaxError),
+    /// It is JSON of another shape.
+    #[error("the answer has no '{0}'")]
+    Shape(&'static str),
+    /// It is JSON that the format's documents do not allow.
+    #[error("the answer cannot be read: {0}")]
+    Wire(String),
+    /// It is an error in disguise.
+    #[error("the answer is an error: {}", .0.message)]
+    Error(crate::ProviderError),
+    /// The model ended in a way that is no answer, such as a tool call that cannot be read.
+    #[error("the answer is broken: {0}")]
+    Broken(String),
+}
+
+/// An event that no client could read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("malformed event: {0}")]
+pub struct Malformed(pub String);
+
+impl From<crate::json::SyntaxError> for Malformed {
+    fn from(error: crate::json::SyntaxError) -> Self {
+        Self(error.to_string())
     }
 }

@@ -97,13 +97,13 @@ fn unescape(quoted: &str) -> Option<Cow<'_, str>> {
 
 /// Position in an array or object that is being walked.
 #[derive(Debug)]
-pub struct Cursor {
+pub(crate) struct Cursor {
     first: bool,
 }
 
 /// Walks a JSON text from left to right.
 #[derive(Debug)]
-pub struct Scanner<'a> {
+pub(crate) struct Scanner<'a> {
     text: &'a str,
     at: usize,
     depth: u8,
@@ -116,7 +116,7 @@ impl<'a> Scanner<'a> {
     ///
     /// # Errors
     /// The first byte that is not UTF-8.
-    pub fn new(input: &'a [u8]) -> Scan<Self> {
+    pub(crate) fn new(input: &'a [u8]) -> Scan<Self> {
         let text = std::str::from_utf8(input).map_err(|error| SyntaxError {
             reason: "invalid UTF-8",
             offset: error.valid_up_to(),
@@ -130,7 +130,7 @@ impl<'a> Scanner<'a> {
 
     /// Offset of the next byte.
     #[must_use]
-    pub fn offset(&self) -> usize {
+    pub(crate) fn offset(&self) -> usize {
         self.at
     }
 
@@ -138,7 +138,7 @@ impl<'a> Scanner<'a> {
     ///
     /// # Errors
     /// No value starts here.
-    pub fn peek(&mut self) -> Scan<Kind> {
+    pub(crate) fn peek(&mut self) -> Scan<Kind> {
         self.space();
         match self.byte() {
             Some(b'"') => Ok(Kind::String),
@@ -156,7 +156,7 @@ impl<'a> Scanner<'a> {
     ///
     /// # Errors
     /// It is not JSON, or nested too deeply.
-    pub fn value(&mut self) -> Scan<Value<'a>> {
+    pub(crate) fn value(&mut self) -> Scan<Value<'a>> {
         let kind = self.peek()?;
         let start = self.at;
         match kind {
@@ -189,7 +189,7 @@ impl<'a> Scanner<'a> {
     ///
     /// # Errors
     /// None comes, or it is nested too deeply.
-    pub fn enter_object(&mut self) -> Scan<Cursor> {
+    pub(crate) fn enter_object(&mut self) -> Scan<Cursor> {
         self.enter(b'{', "expected an object")
     }
 
@@ -197,7 +197,7 @@ impl<'a> Scanner<'a> {
     ///
     /// # Errors
     /// None comes, or it is nested too deeply.
-    pub fn enter_array(&mut self) -> Scan<Cursor> {
+    pub(crate) fn enter_array(&mut self) -> Scan<Cursor> {
         self.enter(b'[', "expected an array")
     }
 
@@ -205,7 +205,7 @@ impl<'a> Scanner<'a> {
     ///
     /// # Errors
     /// What follows is not a member.
-    pub fn next_member(&mut self, cursor: &mut Cursor) -> Scan<Option<Value<'a>>> {
+    pub(crate) fn next_member(&mut self, cursor: &mut Cursor) -> Scan<Option<Value<'a>>> {
         if !self.separate(cursor, b'}')? {
             return Ok(None);
         }
@@ -232,7 +232,7 @@ impl<'a> Scanner<'a> {
     ///
     /// # Errors
     /// What follows is neither an element nor the end.
-    pub fn next_element(&mut self, cursor: &mut Cursor) -> Scan<bool> {
+    pub(crate) fn next_element(&mut self, cursor: &mut Cursor) -> Scan<bool> {
         self.separate(cursor, b']')
     }
 
@@ -240,7 +240,7 @@ impl<'a> Scanner<'a> {
     ///
     /// # Errors
     /// Something is.
-    pub fn end(&mut self) -> Scan<()> {
+    pub(crate) fn end(&mut self) -> Scan<()> {
         self.space();
         if self.at == self.text.len() {
             Ok(())

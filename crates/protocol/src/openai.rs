@@ -1,16 +1,18 @@
-//! OpenAI's protocol: Chat Completions, Completions, Embeddings and the model list.
+//! OpenAI's protocol: Chat Completions, Responses, Completions, Embeddings and the model list.
 
-mod answer;
-mod chunk;
-mod envelope;
+pub(crate) mod chat;
+pub mod completions;
+pub(crate) mod count;
+pub mod embeddings;
 mod error;
+mod media;
 mod models;
-mod usage;
+mod object;
+pub(crate) mod responses;
+mod strict;
+pub(crate) mod usage;
 
-pub use answer::{Answer, Unusable};
-pub use chunk::{Chunk, Malformed};
-pub use envelope::{Envelope, Needs, Orchestration};
-pub use error::{ProviderError, render, stream_error};
+pub use error::{render, stream_error};
 pub use models::{ListedModel, model, model_list, parse_model_list};
 
 /// The event that ends a stream: `data: [DONE]`.

@@ -5,8 +5,9 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 
 /// The pause that response headers ask for, seen at wall-clock time `now`: `retry-after-ms` (OpenAI, Azure), else
-/// `retry-after` in seconds or as an HTTP date (RFC 9110 section 10.2.3), else the latest reset time of an exhausted
-/// `x-ratelimit-remaining-*`/`x-ratelimit-reset-*` pair. A date in the past is a pause of zero.
+/// `retry-after` in seconds or as an HTTP date (RFC 9110 section 10.2.3), else the latest reset of an exhausted pair:
+/// `x-ratelimit-remaining-*` with `x-ratelimit-reset-*`, a span (OpenAI), or `anthropic-ratelimit-*-remaining` with
+/// `anthropic-ratelimit-*-reset`, a date of RFC 3339. A date in the past is a pause of zero.
 #[must_use]
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
@@ -19,11 +20,49 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
             Some(date.duration_since(now).unwrap_or_default())
         });
     }
-    ["requests", "tokens"]
+    let of_openai = OPENAI_PAIRS
         .into_iter()
-        .filter(|what| text(&format!("x-ratelimit-remaining-{what}")) == Some("0"))
-        .filter_map(|what| span(text(&format!("x-ratelimit-reset-{what}"))?))
-        .max()
+        .filter(|(remaining, _)| text(remaining) == Some("0"))
+        .filter_map(|(_, reset)| span(text(reset)?));
+    let of_anthropic = ANTHROPIC_PAIRS
+        .into_iter()
+        .filter(|(remaining, _)| text(remaining) == Some("0"))
+        .filter_map(|(_, reset)| until(text(reset)?, now));
+    of_openai.chain(of_anthropic).max()
+}
+
+/// What is left, and when it is full again.
+const OPENAI_PAIRS: [(&str, &str); 2] = [
+    (
+        "x-ratelimit-remaining-requests",
+        "x-ratelimit-reset-requests",
+    ),
+    ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+];
+const ANTHROPIC_PAIRS: [(&str, &str); 4] = [
+    (
+        "anthropic-ratelimit-requests-remaining",
+        "anthropic-ratelimit-requests-reset",
+    ),
+    (
+        "anthropic-ratelimit-tokens-remaining",
+        "anthropic-ratelimit-tokens-reset",
+    ),
+    (
+        "anthropic-ratelimit-input-tokens-remaining",
+        "anthropic-ratelimit-input-tokens-reset",
+    ),
+    (
+        "anthropic-ratelimit-output-tokens-remaining",
+        "anthropic-ratelimit-output-tokens-reset",
+    ),
+];
+
+/// The time until a date of RFC 3339.
+fn until(value: &str, now: SystemTime) -> Option<Duration> {
+    let date = chrono::DateTime::parse_from_rfc3339(value).ok()?;
+    let date = SystemTime::from(date);
+    Some(date.duration_since(now).unwrap_or_default())
 }
 
 fn seconds(value: &str, unit: f64) -> Option<Duration> {
@@ -102,6 +141,23 @@ mod tests {
         );
         check(
             &[
+                ("anthropic-ratelimit-requests-remaining", "0"),
+                ("anthropic-ratelimit-requests-reset", "1994-11-06T08:49:47Z"),
+                ("anthropic-ratelimit-input-tokens-remaining", "0"),
+                (
+                    "anthropic-ratelimit-input-tokens-reset",
+                    "1994-11-06T09:49:57+01:00",
+                ),
+                ("anthropic-ratelimit-output-tokens-remaining", "5"),
+                (
+                    "anthropic-ratelimit-output-tokens-reset",
+                    "1994-11-06T10:00:00Z",
+                ),
+            ],
+            ms(20_000),
+        );
+        check(
+            &[
                 ("x-ratelimit-remaining-tokens", "7"),
                 ("x-ratelimit-reset-tokens", "1s"),
             ],
@@ -129,6 +185,13 @@ mod tests {
                 None,
             );
         }
+        check(
+            &[
+                ("anthropic-ratelimit-tokens-remaining", "0"),
+                ("anthropic-ratelimit-tokens-reset", "tomorrow"),
+            ],
+            None,
+        );
         check(&[("retry-after", "-5")], Some(Duration::ZERO));
     }
 }

@@ -32,18 +32,35 @@ impl Usage {
     /// A guess from the bytes of text that went in and came out.
     #[must_use]
     pub fn estimated(prompt_bytes: usize, completion_bytes: usize) -> Self {
-        let (prompt, completion) = (
+        Self::of_estimates(
             estimate_tokens(prompt_bytes),
             estimate_tokens(completion_bytes),
-        );
+        )
+    }
+
+    /// A guess from the guesses of what went in and what came out, in tokens.
+    pub(crate) fn of_estimates(prompt: u64, completion: u64) -> Self {
         Self {
             prompt,
             completion,
-            total: prompt + completion,
+            total: prompt.saturating_add(completion),
             cached: 0,
             cache_write: 0,
             reasoning: 0,
             source: UsageSource::Estimated,
+        }
+    }
+
+    /// The same, but for an output that is guessed to be greater than was told.
+    pub(crate) fn with_estimated_output(self, completion: u64) -> Self {
+        if completion <= self.completion {
+            return self;
+        }
+        Self {
+            completion,
+            total: self.prompt.saturating_add(completion),
+            source: UsageSource::Estimated,
+            ..self
         }
     }
 }

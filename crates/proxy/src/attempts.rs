@@ -2,19 +2,26 @@
 //! reporter of verdicts, so that no path can forget a cooldown.
 
 use std::{
+    borrow::Cow,
     fmt::Write,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use catalog::{Provider, Snapshot};
+use catalog::{Provider, Snapshot, Way};
 use health::{Health, InFlight, Outcome};
-use protocol::ErrorKind;
+use protocol::{ErrorKind, Operation, Refusal, write_count_answer};
 use router::{Candidate, Dice, FailureClass, Plan, RetryBudget, Step, StopReason, Verdict};
 
+use upstream::Clients;
+
 use crate::{
-    attempt::{self, Answered, Ask},
+    answer::Answered,
+    ask::Ask,
+    attempt,
+    count::Counting,
     error::{Error, Told},
+    exchange::{self, Unprepared},
     failure::Failure,
     ledger::Ledger,
     settings::Settings,
@@ -27,6 +34,9 @@ pub(crate) struct Tools<'a> {
     pub(crate) health: &'a Health,
     pub(crate) budget: &'a RetryBudget,
     pub(crate) settings: &'a Settings,
+    /// Clients for addresses that come from requests.
+    pub(crate) public: &'a Clients,
+    pub(crate) counting: &'a Counting,
 }
 
 /// An answer, and whose it is.
@@ -38,6 +48,36 @@ pub(crate) struct Success {
     pub(crate) in_flight: Option<InFlight>,
     /// From sending to the answer, or to the first content.
     pub(crate) latency: Duration,
+    /// Whether the client speaks as the provider does.
+    pub(crate) passes: bool,
+    /// The client's fields that the provider did not get.
+    pub(crate) dropped: Vec<Cow<'static, str>>,
+}
+
+/// Why a candidate did not answer.
+#[derive(Debug)]
+enum Miss {
+    /// It was tried, or could not be.
+    Failed(Failure),
+    /// It cannot be asked this; nothing was sent, and another candidate may be asked.
+    Refused(Refusal),
+    /// Nobody can be asked this.
+    Wrong(Error),
+}
+
+impl From<Failure> for Miss {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<Unprepared> for Miss {
+    fn from(unprepared: Unprepared) -> Self {
+        match unprepared {
+            Unprepared::Wrong(error) => Self::Wrong(error),
+            Unprepared::Refused(refusal) => Self::Refused(refusal),
+        }
+    }
 }
 
 /// The thread's generator as dice.
@@ -76,10 +116,15 @@ pub(crate) async fn run(
         }
         match one(tools, ask, candidate, is_forced, ledger).await {
             Ok(success) => return Ok(success),
-            Err(failure) => {
+            Err(Miss::Failed(failure)) => {
                 verdict = Some(failure.verdict);
                 failures.push(candidate, failure);
             }
+            Err(Miss::Refused(refusal)) => {
+                verdict = Some(Verdict::Held);
+                failures.refused(candidate, refusal);
+            }
+            Err(Miss::Wrong(error)) => return Err(error),
         }
         if verdict == Some(Verdict::ClientGone) {
             return Err(failures.out_of_time());
@@ -94,12 +139,19 @@ async fn one(
     candidate: &Candidate,
     is_forced: bool,
     ledger: &mut Ledger,
-) -> Result<Success, Failure> {
-    let started = now();
+) -> Result<Success, Miss> {
     let held = |message| Failure::new(Verdict::Held, "held", message);
     let Some(provider) = tools.snapshot.provider(candidate.provider()) else {
-        return Err(held("the provider cannot be used"));
+        return Err(held("the provider cannot be used").into());
     };
+    let model = candidate.provider_model();
+    let call = match provider.way(ask.endpoint, model, ask.envelope.stream) {
+        Way::Call(call) => *call,
+        Way::Estimate => return estimate(tools, ask, provider).await,
+        Way::Unserved => return Err(Miss::Wrong(Error::unroutable())),
+    };
+    let prepared = exchange::prepare(ask, call, tools.public).await?;
+    let started = now();
     let in_flight = if is_forced {
         tools
             .health
@@ -110,19 +162,19 @@ async fn one(
             .begin(candidate.id(), candidate.provider(), started);
         begun.ok_or_else(|| held("another request has the trial"))?
     };
-    ledger.begin_attempt(
-        provider.id.0,
-        provider.name.clone(),
-        candidate.provider_model().clone(),
-        started,
-    );
-    let result = attempt::run(ask, provider, candidate.provider_model(), tools.settings).await;
+    ledger.begin_attempt(provider.id.0, provider.name.clone(), model.clone(), started);
+    let result = attempt::run(ask, provider, &prepared, tools.settings).await;
     let ended = now();
     let latency = ended.saturating_duration_since(started);
     match result {
-        Ok(answered) => Ok(settle(
-            answered, provider, in_flight, latency, ended, ledger,
-        )),
+        Ok(answered) => Ok(Success {
+            in_flight: settle(&answered, in_flight, latency, ended, ledger),
+            answered,
+            provider: provider.clone(),
+            latency,
+            passes: prepared.passes(),
+            dropped: prepared.dropped,
+        }),
         Err(failure) => {
             let failure = if ask.was_cut_short(&failure, latency) {
                 failure.by_the_client()
@@ -135,20 +187,46 @@ async fn one(
             } else {
                 ledger.attempt_failed(&failure, ended);
             }
-            Err(failure)
+            Err(failure.into())
         }
     }
 }
 
-fn settle(
-    answered: Answered,
+/// Counts the tokens here, in place of a provider that cannot.
+async fn estimate(
+    tools: &Tools<'_>,
+    ask: &Ask<'_>,
     provider: &Arc<Provider>,
+) -> Result<Success, Miss> {
+    let Operation::Count(format) = ask.endpoint.operation() else {
+        return Err(Miss::Wrong(Error::unroutable()));
+    };
+    let request = ask
+        .canonical
+        .count(format, ask.body)
+        .map_err(|error| Miss::Wrong(error.into()))?;
+    let tokens = tools.counting.count(request).await;
+    Ok(Success {
+        answered: Answered::Estimated {
+            body: write_count_answer(format, tokens),
+        },
+        provider: provider.clone(),
+        in_flight: None,
+        latency: Duration::ZERO,
+        passes: false,
+        dropped: Vec::new(),
+    })
+}
+
+/// Keeps the account of an answer. What goes on as a stream stays in flight.
+fn settle(
+    answered: &Answered,
     mut in_flight: InFlight,
     latency: Duration,
     ended: Instant,
     ledger: &mut Ledger,
-) -> Success {
-    let in_flight = match &answered {
+) -> Option<InFlight> {
+    match answered {
         Answered::Whole { status, usage, .. } => {
             ledger.attempt_status(status.as_u16());
             ledger.attempt_answered(*usage, ended);
@@ -165,12 +243,7 @@ fn settle(
             in_flight.first_content(ended);
             Some(in_flight)
         }
-    };
-    Success {
-        answered,
-        provider: provider.clone(),
-        in_flight,
-        latency,
+        Answered::Estimated { .. } => Some(in_flight),
     }
 }
 
@@ -218,6 +291,10 @@ struct Failures {
     told: String,
     /// Of those that were sent.
     last: Option<Failure>,
+    /// Why the first that could not be asked could not.
+    refusal: Option<Refusal>,
+    /// Whether one was held back that might be asked a moment later.
+    any_held: bool,
 }
 
 impl Failures {
@@ -232,7 +309,19 @@ impl Failures {
                 failure.class
             );
             self.last = Some(failure);
+        } else {
+            self.any_held = true;
         }
+    }
+
+    fn refused(&mut self, candidate: &Candidate, refusal: Refusal) {
+        tracing::debug!(
+            provider.name = &**candidate.provider_name(),
+            provider.model = &**candidate.provider_model(),
+            request.field = refusal.param,
+            "a candidate cannot be asked this"
+        );
+        self.refusal.get_or_insert(refusal);
     }
 
     fn out_of_time(&self) -> Error {
@@ -263,6 +352,12 @@ impl Failures {
                 );
             }
         };
+        if failure.class == FailureClass::Held
+            && !self.any_held
+            && let Some(refusal) = self.refusal
+        {
+            return refusal.into();
+        }
         let (kind, class, what) = match failure.class {
             FailureClass::RateLimited => (
                 ErrorKind::RateLimited,
@@ -323,6 +418,7 @@ impl Failures {
             status,
             body,
             message: failure.message,
+            protocol: failure.protocol,
         };
         Error {
             told,

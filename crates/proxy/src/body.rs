@@ -1,7 +1,7 @@
 //! What a client gets.
 
 use std::{
-    convert::Infallible,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll},
 };
@@ -14,6 +14,11 @@ use crate::relay::Relay;
 /// A response body: whole, or a stream that is relayed as it comes.
 #[derive(Debug)]
 pub struct Body(Inner);
+
+/// Why a body ends without being whole: the answer broke off, and its format has no way to say so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the provider's answer broke off")]
+pub struct BrokenOff;
 
 #[derive(Debug)]
 enum Inner {
@@ -35,17 +40,23 @@ impl Body {
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = BrokenOff;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match &mut self.0 {
             Inner::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Inner::Stream(relay) => relay
-                .poll_next(context)
-                .map(|next| next.map(|bytes| Ok(Frame::data(bytes)))),
+            Inner::Stream(relay) => {
+                // A panic in here would end every other stream of the connection too.
+                let polled = catch_unwind(AssertUnwindSafe(|| relay.poll_next(context)));
+                let next = polled.unwrap_or_else(|_| {
+                    relay.broke();
+                    Poll::Ready(Some(Err(BrokenOff)))
+                });
+                next.map(|next| next.map(|bytes| bytes.map(Frame::data)))
+            }
         }
     }
 

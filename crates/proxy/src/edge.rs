@@ -1,9 +1,13 @@
 //! Responses: the only place where an error becomes bytes.
 
-use std::time::{Duration, Instant};
+use std::{
+    borrow::Cow,
+    fmt::Write,
+    time::{Duration, Instant},
+};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use protocol::{Protocol, openai};
+use protocol::{ClientError, ErrorKind, Protocol, anthropic, gemini, openai};
 
 use crate::{
     body::Body,
@@ -13,15 +17,20 @@ use crate::{
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
+/// Anthropic's SDKs look for it by this name.
+const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+const DROPPED: HeaderName = HeaderName::from_static("x-gateway-dropped");
+const ESTIMATED: HeaderName = HeaderName::from_static("x-gateway-estimated");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-/// Headers of a provider's answer that reach the client.
-const PASSED: [&str; 12] = [
-    "content-type",
-    "retry-after",
-    "retry-after-ms",
+/// Headers of every provider's answer that reach the client.
+const PASSED: [&str; 2] = ["retry-after", "retry-after-ms"];
+/// Headers that say what the body is, where it is passed on.
+const OF_BODY: [&str; 2] = ["content-type", "content-disposition"];
+/// Headers that belong to the provider's protocol, for clients that speak it too.
+const OF_OPENAI: [&str; 9] = [
     "openai-model",
     "openai-processing-ms",
     "openai-version",
@@ -32,25 +41,42 @@ const PASSED: [&str; 12] = [
     "x-ratelimit-reset-requests",
     "x-ratelimit-reset-tokens",
 ];
+/// How the names of Anthropic's begin.
+const OF_ANTHROPIC: &str = "anthropic-ratelimit-";
 
 /// Writes an error in the client's protocol.
-pub(crate) fn render(protocol: Protocol, error: &Error) -> Response<Body> {
+pub(crate) fn render(protocol: Protocol, error: &Error, arrival: &Arrival) -> Response<Body> {
     let (status, body) = match &error.told {
-        Told::Ours(ours) => match protocol {
-            Protocol::OpenAi => openai::render(ours),
-        },
-        Told::Providers { status, body, .. } => {
+        Told::Ours(ours) => in_words_of(protocol, ours, error.status),
+        Told::Providers {
+            status,
+            body,
+            protocol: providers,
+            ..
+        } if *providers == Some(protocol) => {
             return json(
                 StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST),
                 body.clone(),
             );
         }
+        Told::Providers {
+            status, message, ..
+        } => {
+            let kind = if *status == 413 {
+                ErrorKind::TooLarge
+            } else {
+                ErrorKind::InvalidRequest
+            };
+            let told = ClientError::new(kind, message.clone());
+            in_words_of(protocol, &told, Some(*status))
+        }
     };
-    let mut response = json(
-        StatusCode::from_u16(error.status.unwrap_or(status))
-            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-        body,
-    );
+    let body = match protocol {
+        Protocol::Anthropic => with_request_id(body, arrival),
+        Protocol::OpenAi | Protocol::Gemini => body,
+    };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = json(status, body);
     let headers = response.headers_mut();
     if let Some(pause) = error.retry_after {
         // Rounded up: a client that waits a whole second too little meets the same answer.
@@ -65,6 +91,38 @@ pub(crate) fn render(protocol: Protocol, error: &Error) -> Response<Body> {
     response
 }
 
+/// Status and body; `status` is the provider's where that is to be kept.
+fn in_words_of(protocol: Protocol, error: &ClientError, status: Option<u16>) -> (u16, String) {
+    let (own, body) = match protocol {
+        Protocol::OpenAi => openai::render(error),
+        Protocol::Anthropic => anthropic::render(error),
+        Protocol::Gemini => gemini::render(error),
+    };
+    match status {
+        Some(kept) if kept != own && protocol == Protocol::Gemini => (kept, with_code(&body, kept)),
+        Some(kept) => (kept, body),
+        None => (own, body),
+    }
+}
+
+/// Gemini's bodies repeat the status.
+fn with_code(body: &str, status: u16) -> String {
+    let mut value: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+    if let Some(code) = value.pointer_mut("/error/code") {
+        *code = status.into();
+    }
+    value.to_string()
+}
+
+/// Anthropic's bodies end with the id by which people can ask about the request.
+fn with_request_id(mut body: String, arrival: &Arrival) -> String {
+    if body.pop() == Some('}') {
+        // Writing to a string cannot fail, and an id needs no escapes.
+        let _ = write!(body, r#","request_id":"{}"}}"#, arrival.id.hyphenated());
+    }
+    body
+}
+
 /// A response that is JSON.
 pub(crate) fn json(status: StatusCode, body: impl Into<bytes::Bytes>) -> Response<Body> {
     let mut response = Response::new(Body::whole(body));
@@ -76,15 +134,83 @@ pub(crate) fn json(status: StatusCode, body: impl Into<bytes::Bytes>) -> Respons
     response
 }
 
-/// The headers of an answer that is passed on.
-pub(crate) fn passed_headers(upstream: &HeaderMap) -> HeaderMap {
+/// The headers of an answer, of those that came with it. `passed` says whether the client speaks as the provider does.
+pub(crate) fn passed_headers(upstream: &HeaderMap, passed: Option<Protocol>) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
-    for name in PASSED {
-        if let Some(value) = upstream.get(name) {
-            headers.insert(HeaderName::from_static(name), value.clone());
+    let mut pass = |names: &[&'static str]| {
+        for name in names {
+            if let Some(value) = upstream.get(*name) {
+                headers.insert(HeaderName::from_static(name), value.clone());
+            }
         }
+    };
+    pass(&PASSED);
+    if passed.is_some() {
+        pass(&OF_BODY);
+    }
+    match passed {
+        Some(Protocol::OpenAi) => pass(&OF_OPENAI),
+        Some(Protocol::Anthropic) => {
+            let of_anthropic = upstream
+                .iter()
+                .filter(|(name, _)| name.as_str().starts_with(OF_ANTHROPIC));
+            headers.extend(of_anthropic.map(|(name, value)| (name.clone(), value.clone())));
+        }
+        Some(Protocol::Gemini) | None => {}
     }
     headers
+}
+
+/// Says what a stream of the gateway's making is.
+pub(crate) fn claim_stream(headers: &mut HeaderMap, as_array: bool) {
+    let what = if as_array {
+        "application/json"
+    } else {
+        "text/event-stream"
+    };
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(what));
+}
+
+/// Names the client's fields that the provider did not get.
+pub(crate) fn add_dropped(headers: &mut HeaderMap, dropped: &[Cow<'static, str>]) {
+    let mut list = String::new();
+    for name in dropped {
+        let name = header_word(name);
+        if !list.is_empty() {
+            list.push(',');
+        }
+        if list.len() + name.len() > LONGEST_LIST {
+            list.push_str("...");
+            break;
+        }
+        list.push_str(&name);
+    }
+    if !list.is_empty()
+        && let Ok(value) = HeaderValue::try_from(list)
+    {
+        headers.insert(DROPPED, value);
+    }
+}
+
+/// Longest list of fields in a header: clients refuse an answer whose head is too large.
+const LONGEST_LIST: usize = 4096;
+
+/// A client's field as one word of a list: what a client wrote may be no header, or look like two.
+fn header_word(name: &str) -> Cow<'_, str> {
+    let is_word = |byte: u8| byte.is_ascii_graphic() && byte != b',';
+    if name.bytes().all(is_word) {
+        return Cow::Borrowed(name);
+    }
+    let escaped = name.chars().map(|char| match char {
+        ' ' | ',' => char.escape_unicode().to_string(),
+        _ => char.escape_default().to_string(),
+    });
+    Cow::Owned(escaped.collect())
+}
+
+/// Says that the answer was estimated here.
+pub(crate) fn add_estimated(headers: &mut HeaderMap) {
+    headers.insert(ESTIMATED, HeaderValue::from_static("true"));
 }
 
 /// Makes sure that an answer which proved to be JSON is not called something else.
@@ -131,10 +257,51 @@ pub(crate) fn add_trail(
 }
 
 /// Adds the request's id.
-pub(crate) fn add_id(headers: &mut HeaderMap, arrival: &Arrival) {
+pub(crate) fn add_id(headers: &mut HeaderMap, arrival: &Arrival, protocol: Protocol) {
     let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
     let text = arrival.id.hyphenated().encode_lower(&mut text);
     if let Ok(value) = HeaderValue::from_str(text) {
+        if protocol == Protocol::Anthropic {
+            headers.insert(ANTHROPIC_REQUEST_ID, value.clone());
+        }
         headers.insert(REQUEST_ID, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn names(dropped: &[&'static str], expected: &str) {
+        let dropped: Vec<_> = dropped.iter().map(|name| Cow::Borrowed(*name)).collect();
+        let mut headers = HeaderMap::new();
+        add_dropped(&mut headers, &dropped);
+        let told = headers.get(DROPPED).map(|value| value.to_str().unwrap());
+        assert_eq!(told.unwrap_or_default(), expected);
+    }
+
+    #[test]
+    fn what_was_dropped_is_named_whatever_clients_call_it() {
+        names(&[], "");
+        names(&["seed", "tools[1].strict"], "seed,tools[1].strict");
+        names(
+            &["a\r\nset-cookie: x", "\u{e9}", "b,c", "\0"],
+            r"a\r\nset-cookie:\u{20}x,\u{e9},b\u{2c}c,\u{0}",
+        );
+    }
+
+    #[test]
+    fn a_list_too_long_for_a_header_is_cut_between_names() {
+        let mut dropped = vec![Cow::Borrowed("seed")];
+        dropped.extend((0..1000).map(|index| Cow::Owned(format!("field-{index}"))));
+        let mut headers = HeaderMap::new();
+        add_dropped(&mut headers, &dropped);
+        let told = headers[DROPPED].to_str().unwrap();
+        assert!(told.starts_with("seed,field-0,") && told.ends_with(",..."));
+        assert!(told.len() <= LONGEST_LIST + 3, "{}", told.len());
+        let huge = vec![Cow::Owned("\u{e9}".repeat(1 << 20))];
+        add_dropped(&mut headers, &huge);
+        assert_eq!(headers[DROPPED], "...");
     }
 }

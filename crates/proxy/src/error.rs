@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::{ClientError, RequestError};
+use protocol::{ClientError, ErrorKind, Protocol, RequestError};
 use router::Refusal;
-
-use protocol::ErrorKind;
 
 /// What the client is told, and what the log says.
 #[derive(Debug)]
@@ -34,8 +32,10 @@ pub(crate) enum Told {
         status: u16,
         /// JSON, without secrets of ours.
         body: Bytes,
-        /// The provider's sentence, for the log.
+        /// The provider's sentence, without secrets of ours.
         message: String,
+        /// Whose error that is: clients of other protocols could not read it.
+        protocol: Option<Protocol>,
     },
 }
 
@@ -49,6 +49,12 @@ impl Error {
             retry_after: None,
             is_final: false,
         }
+    }
+
+    /// An endpoint that no operation of the provider's answers, although its type says so.
+    pub(crate) fn unroutable() -> Self {
+        let message = "the provider has no operation for this endpoint";
+        Self::new(ErrorKind::Internal, "internal", message)
     }
 
     /// What the log says.
@@ -84,8 +90,21 @@ impl From<RequestError> for Error {
     }
 }
 
+/// No provider model of those that could be tried can be asked this.
+impl From<protocol::Refusal> for Error {
+    fn from(refusal: protocol::Refusal) -> Self {
+        let mut error = ClientError::new(ErrorKind::InvalidRequest, refusal.to_string());
+        error.param = Some(refusal.param);
+        error.into()
+    }
+}
+
 /// The model does not exist, or is switched off; clients cannot tell which.
 pub(crate) fn model_not_found(model: &str) -> Error {
+    /// No model has a longer name; what is longer is not worth repeating.
+    const LONGEST: usize = 100;
+    let end = model.char_indices().nth(LONGEST).map(|(end, _)| end);
+    let model = end.and_then(|end| model.get(..end)).unwrap_or(model);
     let mut error = ClientError::new(
         ErrorKind::ModelNotFound,
         format!("The model '{model}' does not exist"),

@@ -4,9 +4,9 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use protocol::{openai::ProviderError, retry_after};
+use protocol::{Protocol, ProviderError, gemini, retry_after};
 use router::Verdict;
-use upstream::{SendError, SendErrorKind};
+use upstream::{AuthError, SendError, SendErrorKind, TokenError};
 
 /// Most characters of a provider's sentence that are kept: a log line is no place for a megabyte.
 const LONGEST_MESSAGE: usize = 1000;
@@ -24,6 +24,8 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// The provider's own error body, where the client is to get it as it is.
     pub(crate) body: Option<Bytes>,
+    /// Whose error the body is.
+    pub(crate) protocol: Option<Protocol>,
 }
 
 impl Failure {
@@ -38,7 +40,14 @@ impl Failure {
             status: None,
             message,
             body: None,
+            protocol: None,
         }
+    }
+
+    /// The same, of a provider that tells errors as `protocol` does.
+    pub(crate) fn of_protocol(mut self, protocol: Option<Protocol>) -> Self {
+        self.protocol = protocol;
+        self
     }
 
     /// The same, where it was the client that had no time left.
@@ -86,6 +95,36 @@ impl Failure {
         }
     }
 
+    /// A request that could not be sent with proof of who asks.
+    pub(crate) fn of_auth(error: &AuthError) -> Self {
+        let verdict = match error {
+            AuthError::Token(TokenError::Refused {
+                status: 400..=403, ..
+            })
+            | AuthError::Unsignable(_) => Verdict::Misconfigured,
+            _ => Verdict::Failed,
+        };
+        Self::new(verdict, "auth_error", error.to_string())
+    }
+
+    /// An error in the place of a stream's event: as the same answer to the request would be, where it has a `status`.
+    pub(crate) fn of_event(
+        error: &ProviderError,
+        status: Option<StatusCode>,
+        redact: impl Fn(&str) -> Option<String>,
+    ) -> Self {
+        match status {
+            Some(status) => {
+                let body = serde_json::json!({"message": error.message}).to_string();
+                Self::of_status(status, &HeaderMap::new(), &body.into(), redact)
+            }
+            None => {
+                let message = redact(&error.message).unwrap_or_else(|| error.message.clone());
+                Self::new(Verdict::Failed, "stream_error", message)
+            }
+        }
+    }
+
     /// A response whose status is not a success. `redact` takes the provider key out of what it is given.
     pub(crate) fn of_status(
         status: StatusCode,
@@ -94,15 +133,18 @@ impl Failure {
         redact: impl Fn(&str) -> Option<String>,
     ) -> Self {
         let told = ProviderError::of_body(body);
-        let pause = || retry_after(headers, SystemTime::now());
+        let pause =
+            || retry_after(headers, SystemTime::now()).or_else(|| gemini::retry_delay(body));
         let is_overflow = told
             .as_ref()
             .is_some_and(ProviderError::is_context_length_exceeded);
         let (verdict, class) = match status.as_u16() {
             300..=399 => (Verdict::Misconfigured, "redirect"),
             401..=403 => (Verdict::Misconfigured, "misconfigured"),
+            400 if is_key_refused(body) => (Verdict::Misconfigured, "misconfigured"),
             404 => (Verdict::NotFound, "not_found"),
-            408 | 409 => (Verdict::Failed, "server_error"),
+            // 424: a model behind the service failed (Bedrock).
+            408 | 409 | 424 => (Verdict::Failed, "server_error"),
             429 => (
                 Verdict::RateLimited {
                     retry_after: pause(),
@@ -134,6 +176,16 @@ impl Failure {
         }
         failure
     }
+}
+
+/// Gemini refuses a key with a 400, which only the details tell from the client's fault.
+fn is_key_refused(body: &[u8]) -> bool {
+    const REASON: &str = "API_KEY_INVALID";
+    let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let details = value.pointer("/error/details");
+    details
+        .and_then(serde_json::Value::as_array)
+        .is_some_and(|details| details.iter().any(|it| it["reason"] == REASON))
 }
 
 /// A client error's body: as it came, if it is a JSON object; never HTML, never our key.
@@ -239,6 +291,18 @@ mod tests {
                 retry_after: retry(2),
             },
             "overloaded",
+        );
+        let key = r#"{"error":{"code":400,"message":"no","status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}"#;
+        judged(400, &[], key, Verdict::Misconfigured, "misconfigured");
+        let info = r#"{"error":{"code":429,"message":"no","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"7s"}]}}"#;
+        judged(
+            429,
+            &[],
+            info,
+            Verdict::RateLimited {
+                retry_after: retry(7),
+            },
+            "rate_limited",
         );
         for status in [400, 413, 422, 418] {
             judged(status, &[], "{}", Verdict::ClientFault, "client_error");

@@ -1,12 +1,36 @@
-//! Reading a request's body, bounded in size and in patience.
+//! Reading a request's body, bounded in size and in patience, and parsing it just far enough to route it.
+
+use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::Body;
 use http_body_util::BodyExt;
-use protocol::{ClientError, ErrorKind};
+use protocol::{ClientError, Endpoint, Envelope, ErrorKind, Operation, Protocol};
 
 use crate::{error::Error, settings::Settings};
+
+/// Checks the version of its protocol that a client of Anthropic's names; one that names none gets the gateway's.
+pub(crate) fn check_version(endpoint: Endpoint, headers: &HeaderMap) -> Result<(), Error> {
+    const VERSION: &str = "anthropic-version";
+    let Some(version) = headers.get(VERSION) else {
+        return Ok(());
+    };
+    let is_date = version.len() == 10
+        && version
+            .as_bytes()
+            .iter()
+            .enumerate()
+            .all(|(at, byte)| match at {
+                4 | 7 => *byte == b'-',
+                _ => byte.is_ascii_digit(),
+            });
+    if is_date || endpoint.protocol() != Protocol::Anthropic {
+        return Ok(());
+    }
+    let message = format!("{VERSION}: it is no version, which is a date such as 2023-06-01");
+    Err(ClientError::new(ErrorKind::InvalidRequest, message).into())
+}
 
 /// Reads the whole body. One that arrived in one piece is not copied.
 pub(crate) async fn read<B>(
@@ -68,6 +92,29 @@ where
         joined.freeze()
     })
 }
+
+/// Parses a body as far as routing needs it. What is forwarded may be a form: an upload.
+pub(crate) fn scan<'a>(
+    endpoint: Endpoint,
+    path_model: Option<&'a str>,
+    headers: &HeaderMap,
+    body: &'a [u8],
+) -> Result<Envelope<'a>, Error> {
+    let content_type = headers
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let is_form = content_type
+        .get(..FORM.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(FORM));
+    if is_form && endpoint.operation() == Operation::Forward {
+        return Ok(Envelope::scan_multipart(endpoint, content_type, body)?);
+    }
+    let path_model = path_model.map(Cow::Borrowed);
+    Ok(Envelope::scan(endpoint, path_model, body)?)
+}
+
+const FORM: &str = "multipart/form-data";
 
 fn too_large(limit: usize) -> Error {
     ClientError::new(

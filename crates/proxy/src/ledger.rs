@@ -1,12 +1,12 @@
 //! The account of one request, from authentication to its end.
 //!
 //! Whatever ends a request ends its ledger, and a ledger that ends writes exactly one record: [`Ledger::close`] when the
-//! gateway knows how it ended, the drop when the client left first.
+//! gateway knows how it ended, the drop when the client left first or the gateway itself failed.
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use chrono::{DateTime, Utc};
-use protocol::{Usage, openai::Envelope};
+use protocol::{Envelope, Usage};
 use stats::{AttemptRecord, Counted, Recorder, RequestRecord};
 use uuid::Uuid;
 
@@ -14,6 +14,8 @@ use crate::{failure::Failure, metrics::Metrics};
 
 /// How a request that the client gave up is logged.
 const CLIENT_CLOSED: &str = "client_closed";
+/// How a request that met a fault of the gateway's is logged.
+const INTERNAL: &str = "internal";
 /// Status of a request that the client gave up, as nginx has it.
 const CLIENT_CLOSED_STATUS: u16 = 499;
 
@@ -153,17 +155,17 @@ impl Ledger {
     }
 
     /// What the running attempt used so far.
-    pub(crate) fn attempt_usage(&mut self, usage: Usage) {
+    pub(crate) fn attempt_usage(&mut self, usage: Option<Usage>) {
         if let Some(attempt) = self.attempt() {
-            attempt.usage = Some(usage);
+            attempt.usage = usage;
         }
     }
 
     /// The attempt answered, whole.
-    pub(crate) fn attempt_answered(&mut self, usage: Usage, now: Instant) {
+    pub(crate) fn attempt_answered(&mut self, usage: Option<Usage>, now: Instant) {
         self.settle(now, |attempt| {
             attempt.error_class = None;
-            attempt.usage = Some(usage);
+            attempt.usage = usage;
         });
         self.mark_answered();
     }
@@ -196,6 +198,21 @@ impl Ledger {
     /// The request ended: what the client got, and why if it was no answer.
     pub(crate) fn close(mut self, status: u16, error: Option<(&'static str, &str)>, now: Instant) {
         self.write(status, error, now);
+    }
+
+    /// A panic ended it: no provider is to blame, nor the client.
+    fn broke(&mut self, status: u16, now: Instant) {
+        if let Some(attempt) = self.attempt() {
+            attempt.error_class = Some(INTERNAL);
+        }
+        let told = "the gateway met an internal error";
+        self.write(status, Some((INTERNAL, told)), now);
+    }
+
+    /// Notes that a panic ended it after its head was sent.
+    pub(crate) fn broke_midway(mut self, now: Instant) {
+        self.metrics.panicked();
+        self.broke(200, now);
     }
 
     fn write(&mut self, status: u16, error: Option<(&'static str, &str)>, now: Instant) {
@@ -236,6 +253,9 @@ impl Ledger {
 
 impl Drop for Ledger {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            return self.broke(500, Instant::now());
+        }
         let told = "the client closed the connection before the answer was complete";
         self.write(
             CLIENT_CLOSED_STATUS,

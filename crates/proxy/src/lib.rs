@@ -2,21 +2,27 @@
 //!
 //! [`Proxy::serve`] is the walk of a request, told in `walk.rs` from top to bottom. Its stations are the modules beside
 //! it. On this path there is no database call and no lock held across an await; a body that keeps its protocol is passed
-//! on as the bytes it came in.
+//! on as the bytes it came in, any other is translated by [`protocol`].
 //!
 //! Invariants: `attempts` is the only caller of providers and the only reporter of verdicts. A stream is committed to a
 //! candidate by its first real content; before that a failure means the next candidate, after it an error event, never a
 //! second beginning. A request that was authenticated is recorded exactly once, also when the client hangs up.
 
+mod answer;
+mod ask;
 mod attempt;
 mod attempts;
 mod authenticate;
 mod body;
+mod canonical_form;
+mod count;
 mod edge;
 mod error;
+mod exchange;
 mod failure;
 mod intake;
 mod ledger;
+mod media;
 mod metrics;
 mod models;
 mod orchestration;
@@ -27,7 +33,8 @@ mod surface;
 mod tap;
 mod walk;
 
-pub use body::Body;
+pub use body::{Body, BrokenOff};
+pub use count::{TokenCounter, Tokenizer};
 pub use metrics::Metrics;
 pub use probe::Prober;
 pub use settings::Settings;

@@ -44,6 +44,7 @@ pub struct Metrics {
     durations: Family<EndpointLabels, Histogram, fn() -> Histogram>,
     first_content: Histogram,
     tokens: Family<TokenLabels, Counter>,
+    panics: Counter,
     pub(crate) in_flight: Gauge,
 }
 
@@ -61,6 +62,7 @@ impl Metrics {
             durations: Family::new_with_constructor(seconds),
             first_content: seconds(),
             tokens: Family::default(),
+            panics: Counter::default(),
             in_flight: Gauge::default(),
         };
         registry.register(
@@ -87,6 +89,11 @@ impl Metrics {
         );
         registry.register("tokens", "Tokens used, by kind", metrics.tokens.clone());
         registry.register(
+            "panics",
+            "Faults of the gateway that a request met",
+            metrics.panics.clone(),
+        );
+        registry.register(
             "requests_in_flight",
             "Client requests that run now",
             metrics.in_flight.clone(),
@@ -100,6 +107,10 @@ impl Metrics {
             outcome: class.unwrap_or("answered"),
         };
         self.attempts.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn panicked(&self) {
+        self.panics.inc();
     }
 
     pub(crate) fn first_content(&self, ttft: Duration) {

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, str::FromStr, time::Duration};
 
 use http::HeaderMap;
-use protocol::{ClientError, ErrorKind, openai::Envelope};
+use protocol::{ClientError, Envelope, ErrorKind};
 
 use crate::error::Error;
 
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn headers_win_over_the_body() {
-        let envelope = Envelope::scan(Endpoint::ChatCompletions, BODY).unwrap();
+        let envelope = Envelope::scan(Endpoint::ChatCompletions, None, BODY).unwrap();
         let none = headers(&[]);
         let from_body = Orchestration::of(&none, &envelope).unwrap();
         assert_eq!(from_body.provider.as_deref(), Some("a"));
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_by_its_name() {
-        let envelope = Envelope::scan(Endpoint::ChatCompletions, BODY).unwrap();
+        let envelope = Envelope::scan(Endpoint::ChatCompletions, None, BODY).unwrap();
         for (name, value) in [
             ("x-gateway-timeout", "soon"),
             ("x-gateway-timeout", "-1"),

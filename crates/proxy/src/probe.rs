@@ -7,20 +7,22 @@ use std::{
 };
 
 use bytes::Bytes;
-use catalog::{Catalog, Provider, Snapshot};
+use catalog::{Catalog, Provider, Snapshot, Way};
 use health::{Outcome, Probe};
-use http::{HeaderValue, Request, header};
-use protocol::{
-    Endpoint,
-    openai::{Envelope, parse_model_list},
-};
+use http::{HeaderValue, Request, Uri, header};
+use protocol::{Endpoint, Envelope};
 use router::{ProviderId, Verdict};
 use tokio::time::{Instant as Deadline, timeout_at};
-use upstream::Pieces;
+use upstream::{Clients, NetworkPolicy, Pieces};
 
 use crate::{
-    attempt::{self, Ask, USER_AGENT},
+    answer,
+    ask::Ask,
+    attempt::{self, USER_AGENT},
+    canonical_form::CanonicalForm,
+    exchange::{self, Unprepared},
     failure::Failure,
+    ledger::Arrival,
     settings::Settings,
 };
 
@@ -79,7 +81,11 @@ impl Probe for Prober {
             return Outcome::new(Verdict::ClientFault).error("the provider cannot be used");
         };
         let started = Instant::now();
-        let result = match list(provider).await {
+        let listed = match provider.models_url() {
+            Some(url) => list(provider, url).await,
+            None => one_token(snapshot, provider).await,
+        };
+        let result = match listed {
             Err(failure) if matches!(failure.status, Some(404 | 405)) => {
                 one_token(snapshot, provider).await
             }
@@ -97,10 +103,10 @@ impl Probe for Prober {
     }
 }
 
-async fn list(provider: &Provider) -> Result<u16, Failure> {
+async fn list(provider: &Provider, url: &Uri) -> Result<u16, Failure> {
     let mut request = Request::new(Pieces::default());
-    *request.uri_mut() = provider.models_url().clone();
-    *request.headers_mut() = provider.headers().clone();
+    *request.uri_mut() = url.clone();
+    *request.headers_mut() = provider.headers();
     request
         .headers_mut()
         .insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
@@ -111,7 +117,7 @@ async fn list(provider: &Provider) -> Result<u16, Failure> {
         .map_err(|_| Failure::timeout("no answer to the probe in time"))?
         .map_err(|error| Failure::of_send(&error))?;
     let (head, body) = response.into_parts();
-    let body = attempt::read(body, MAX_LIST_BYTES, deadline).await?;
+    let body = answer::read(body, MAX_LIST_BYTES, deadline).await?;
     if !head.status.is_success() {
         return Err(Failure::of_status(
             head.status,
@@ -120,7 +126,9 @@ async fn list(provider: &Provider) -> Result<u16, Failure> {
             |text| provider.redact(text),
         ));
     }
-    parse_model_list(&body)
+    provider
+        .kind
+        .parse_models(&body)
         .map(|_| head.status.as_u16())
         .map_err(|error| {
             Failure::bad_payload(format!("no list of models: {error}")).with_status(head.status)
@@ -131,19 +139,16 @@ async fn one_token(snapshot: &Snapshot, provider: &Arc<Provider>) -> Result<u16,
     let mut candidates = snapshot.routes.routes().flat_map(router::Route::candidates);
     let Some(candidate) = candidates.find(|it| it.provider() == provider.id && it.is_enabled())
     else {
-        return Err(Failure::new(
-            Verdict::ClientFault,
-            "client_error",
-            "the provider has no model to ask for",
-        ));
+        return Err(unasked("the provider has no model to ask for"));
     };
+    let model = candidate.provider_model();
+    // In the words of Chat Completions, which every type can be asked in.
     let question = serde_json::json!({
-        "model": &**candidate.provider_model(), "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]
+        "model": &**model, "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]
     });
     let body = Bytes::from(question.to_string());
     let endpoint = Endpoint::ChatCompletions;
-    let envelope = Envelope::scan(endpoint, &body)
-        .map_err(|error| Failure::new(Verdict::ClientFault, "client_error", error.to_string()))?;
+    let envelope = Envelope::scan(endpoint, None, &body).map_err(|it| unasked(&it.to_string()))?;
     let policy = catalog::Policy::defaults(Duration::from_secs(2));
     let ask = Ask {
         endpoint,
@@ -151,15 +156,34 @@ async fn one_token(snapshot: &Snapshot, provider: &Arc<Provider>) -> Result<u16,
         body: &body,
         envelope: &envelope,
         policy: &policy,
+        arrival: &Arrival {
+            id: uuid::Uuid::now_v7(),
+            instant: Instant::now(),
+            utc: chrono::Utc::now(),
+            ip: None,
+        },
+        as_array: false,
         deadline: None,
         is_deadline_own: false,
+        canonical: CanonicalForm::default(),
     };
-    attempt::run(
-        &ask,
-        provider,
-        candidate.provider_model(),
-        &Settings::default(),
-    )
-    .await
-    .map(|_| 200)
+    let Way::Call(call) = provider.way(endpoint, model, false) else {
+        return Err(unasked("the provider answers no such request"));
+    };
+    // A text alone names nothing that would have to be fetched.
+    let clients = Clients::new(NetworkPolicy::Public);
+    let prepared = exchange::prepare(&ask, *call, &clients)
+        .await
+        .map_err(|unprepared| match unprepared {
+            Unprepared::Wrong(error) => unasked(error.message()),
+            Unprepared::Refused(refusal) => unasked(&refusal.to_string()),
+        })?;
+    attempt::run(&ask, provider, &prepared, &Settings::default())
+        .await
+        .map(|_| 200)
+}
+
+/// A probe that could not be sent, which says nothing of the provider.
+fn unasked(message: &str) -> Failure {
+    Failure::new(Verdict::ClientFault, "client_error", message)
 }

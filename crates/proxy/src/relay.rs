@@ -14,12 +14,13 @@ use catalog::Provider;
 use health::{InFlight, Outcome};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use protocol::{ClientError, ErrorKind, Protocol, openai};
+use protocol::{ClientError, ErrorKind};
 use router::Verdict;
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::{
+    body::BrokenOff,
     failure::Failure,
     ledger::Ledger,
     tap::{Passing, Tap},
@@ -47,9 +48,10 @@ pub(crate) struct Committed {
 /// Relays it. Dropped before the end, it records that the client left, and the upstream call ends with it.
 #[derive(Debug)]
 pub(crate) struct Relay {
-    protocol: Protocol,
     stream: Committed,
     ready: VecDeque<Bytes>,
+    /// What came last is not the end, and only a broken connection can say so.
+    is_broken_off: bool,
     /// Runs while the provider is waited for, not while the client reads.
     idle: Pin<Box<Sleep>>,
     /// Comes when the gateway has to end what still runs.
@@ -60,18 +62,13 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    pub(crate) fn new(
-        protocol: Protocol,
-        mut stream: Committed,
-        ledger: Ledger,
-        cut: CancellationToken,
-    ) -> Self {
+    pub(crate) fn new(mut stream: Committed, ledger: Ledger, cut: CancellationToken) -> Self {
         let idle = Box::pin(sleep(stream.idle_timeout));
         let ready = std::mem::take(&mut stream.held).into();
         Self {
-            protocol,
             stream,
             ready,
+            is_broken_off: false,
             idle,
             cut: Box::pin(cut.cancelled_owned()),
             is_waiting: false,
@@ -79,19 +76,33 @@ impl Relay {
         }
     }
 
-    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    pub(crate) fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, BrokenOff>>> {
         loop {
             if let Some(bytes) = self.ready.pop_front() {
-                return Poll::Ready(Some(bytes));
+                return Poll::Ready(Some(Ok(bytes)));
             }
             if self.ledger.is_none() {
-                return Poll::Ready(None);
+                let is_broken_off = std::mem::take(&mut self.is_broken_off);
+                return Poll::Ready(is_broken_off.then_some(Err(BrokenOff)));
             }
             self.drain_tap();
             if !self.ready.is_empty() || self.ledger.is_none() {
                 continue;
             }
             ready!(self.poll_upstream(context));
+        }
+    }
+
+    /// A panic ended it: what it holds is not looked at any more.
+    pub(crate) fn broke(&mut self) {
+        self.ready.clear();
+        self.stream.in_flight = None;
+        if let Some(ledger) = self.ledger.take() {
+            tracing::error!("a stream's task panicked");
+            ledger.broke_midway(Instant::now());
         }
     }
 
@@ -115,7 +126,10 @@ impl Relay {
                     )));
                 }
             }
-            Poll::Ready(None) => self.end(),
+            Poll::Ready(None) => {
+                self.stream.tap.at_end();
+                self.end();
+            }
             Poll::Pending => {
                 if self.cut.as_mut().poll(context).is_ready() {
                     if self.stream.tap.is_complete() {
@@ -165,15 +179,13 @@ impl Relay {
     fn drain_tap(&mut self) {
         while let Some(passing) = self.stream.tap.next() {
             match passing {
+                Passing::Forward(bytes, _) if bytes.is_empty() => {}
                 Passing::Forward(bytes, _) => self.ready.push_back(bytes),
                 Passing::Nothing => {}
-                Passing::Error(error) => {
-                    let message = self
-                        .stream
-                        .provider
-                        .redact(&error.message)
-                        .unwrap_or(error.message);
-                    return self.fail(&Failure::new(Verdict::Failed, "stream_error", message));
+                Passing::Error(error, status) => {
+                    let provider = self.stream.provider.clone();
+                    let redact = |text: &str| provider.redact(text);
+                    return self.fail(&Failure::of_event(&error, status, redact));
                 }
                 Passing::Malformed(reason) => return self.fail(&Failure::bad_payload(reason)),
             }
@@ -191,8 +203,10 @@ impl Relay {
             return;
         };
         if !self.stream.tap.is_done() {
-            self.ready
-                .push_back(Bytes::from([b"data: ", openai::DONE, b"\n\n"].concat()));
+            let rest = self.stream.tap.finish();
+            if !rest.is_empty() {
+                self.ready.push_back(rest);
+            }
         }
         let now = Instant::now();
         ledger.attempt_answered(self.stream.tap.usage(), now);
@@ -215,10 +229,10 @@ impl Relay {
             "stream_error" => ClientError::new(ErrorKind::BadGateway, failure.message.clone()),
             _ => ClientError::new(ErrorKind::BadGateway, "the provider's stream broke off"),
         };
-        let event = match self.protocol {
-            Protocol::OpenAi => openai::stream_error(&told),
-        };
-        self.ready.push_back(Bytes::from(event));
+        match self.stream.tap.fail(&told) {
+            Some(event) => self.ready.push_back(event),
+            None => self.is_broken_off = true,
+        }
         let now = Instant::now();
         tracing::warn!(
             provider.name = &*self.stream.provider.name,
@@ -235,6 +249,13 @@ impl Relay {
         );
     }
 
+    /// Whether there is nothing more that the client would have to be told.
+    fn is_all_said(&mut self) -> bool {
+        let tap = &mut self.stream.tap;
+        // Gemini's streams have no end marker; in other formats one is missing as long as it has not come.
+        tap.is_done() || (self.ledger.is_some() && tap.is_complete() && tap.finish().is_empty())
+    }
+
     fn report(&mut self, outcome: Outcome, now: Instant) {
         if let Some(in_flight) = self.stream.in_flight.take() {
             in_flight.finish(
@@ -249,8 +270,8 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        // Most clients close as soon as they have read the end marker, which is no hang-up.
-        if self.ready.is_empty() && self.stream.tap.is_done() {
+        // Most clients close as soon as they have read the end, which is no hang-up.
+        if self.ready.is_empty() && self.is_all_said() {
             self.end();
         } else if let Some(mut ledger) = self.ledger.take() {
             ledger.attempt_usage(self.stream.tap.usage());

@@ -1,29 +1,19 @@
 //! Looking at a stream as it passes: usage, content, and how it ends.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
+use catalog::Framing;
+use http::StatusCode;
 use protocol::{
-    Usage,
-    openai::{Chunk, ProviderError},
+    ClientError, ProviderError, Stream, Usage,
+    bedrock::{
+        self, ChunkError,
+        event_stream::{self, Message},
+    },
     sse,
 };
 
 /// Longest event accepted.
 const LONGEST_EVENT: usize = 16 << 20;
-
-/// What the stream is expected to hold.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Expected {
-    /// Whether the client asked for the usage chunk; else it is kept from it.
-    pub(crate) passes_usage: bool,
-    /// Whether an event that no client could read is left out, instead of being an error.
-    pub(crate) skips_malformed: bool,
-    /// Answers asked for in one request (`n`); each ends with its own finish reason.
-    pub(crate) choices: usize,
-    /// Bytes of the prompt's text, for an estimate of tokens.
-    pub(crate) prompt_bytes: usize,
-}
 
 /// What passes next.
 #[derive(Debug)]
@@ -32,119 +22,206 @@ pub(crate) enum Passing {
     Forward(Bytes, bool),
     /// Nothing for the client.
     Nothing,
-    /// The provider reports an error.
-    Error(ProviderError),
+    /// The provider reports an error, and maybe the status that the same error has as a whole answer.
+    Error(ProviderError, Option<StatusCode>),
     /// An event that cannot be read, or not be held.
     Malformed(String),
 }
 
 /// Taps one stream.
 #[derive(Debug)]
-pub(crate) struct Tap {
-    decoder: sse::Decoder,
-    expected: Expected,
-    usage: Option<Usage>,
-    text_bytes: usize,
-    /// Indices of the answers that came to their finish reason.
-    finished: BTreeSet<u64>,
-    done: bool,
-    events: usize,
+pub(crate) struct Tap(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Events(Box<Events>),
+    Raw(Raw),
+}
+
+/// Events of generated text.
+#[derive(Debug)]
+struct Events {
+    decoder: Decoder,
+    stream: Stream,
+    /// Whether an event that no client could read is left out, instead of being an error.
+    skips_malformed: bool,
+}
+
+/// Cuts events out of what the network brings.
+#[derive(Debug)]
+enum Decoder {
+    Sse(sse::Decoder),
+    Amazon(event_stream::Decoder),
+}
+
+/// Bytes of any kind, which end where the body does.
+#[derive(Debug, Default)]
+struct Raw {
+    next: Option<Bytes>,
+    has_begun: bool,
+    has_ended: bool,
 }
 
 impl Tap {
-    pub(crate) fn new(expected: Expected) -> Self {
-        Self {
-            decoder: sse::Decoder::new(LONGEST_EVENT),
-            expected,
-            usage: None,
-            text_bytes: 0,
-            finished: BTreeSet::new(),
-            done: false,
-            events: 0,
-        }
+    /// Of a stream of events.
+    pub(crate) fn events(stream: Stream, framing: Framing, skips_malformed: bool) -> Self {
+        let decoder = match framing {
+            Framing::AmazonEvents => Decoder::Amazon(event_stream::Decoder::new(LONGEST_EVENT)),
+            Framing::Sse => Decoder::Sse(sse::Decoder::new(LONGEST_EVENT)),
+        };
+        Self(Kind::Events(Box::new(Events {
+            decoder,
+            stream,
+            skips_malformed,
+        })))
+    }
+
+    /// Of bytes that are not interpreted.
+    pub(crate) fn raw() -> Self {
+        Self(Kind::Raw(Raw::default()))
     }
 
     /// Takes what the network brought; [`Self::next`] must have answered `None` before.
     pub(crate) fn push(&mut self, chunk: Bytes) {
-        if !self.done {
-            self.decoder.push(chunk);
+        match &mut self.0 {
+            Kind::Events(events) if events.stream.is_done() => {}
+            Kind::Events(events) => match &mut events.decoder {
+                Decoder::Sse(decoder) => decoder.push(chunk),
+                Decoder::Amazon(decoder) => decoder.push(chunk),
+            },
+            Kind::Raw(raw) => raw.next = Some(chunk).filter(|chunk| !chunk.is_empty()),
         }
     }
 
-    /// The next whole event, or `None` when more must come from the network. After the end marker there is none.
+    /// What passes next, or `None` when more must come from the network. After the end marker there is nothing.
     pub(crate) fn next(&mut self) -> Option<Passing> {
-        if self.done {
-            return None;
-        }
-        match self.decoder.next_event() {
-            Ok(event) => event.map(|event| self.look(event)),
-            Err(error) => Some(Passing::Malformed(error.to_string())),
+        match &mut self.0 {
+            Kind::Events(events) => events.next(),
+            Kind::Raw(raw) => {
+                let chunk = raw.next.take()?;
+                raw.has_begun = true;
+                Some(Passing::Forward(chunk, true))
+            }
         }
     }
 
-    fn look(&mut self, event: sse::Event) -> Passing {
-        let Some(data) = event.data() else {
-            return Passing::Forward(event.raw, false);
-        };
-        // By the rules of event streams this is no event; clients that are less strict fail at it.
-        if data.is_empty() {
-            return Passing::Nothing;
+    /// The body has ended as it should.
+    pub(crate) fn at_end(&mut self) {
+        if let Kind::Raw(raw) = &mut self.0 {
+            raw.has_ended = true;
         }
-        self.events += 1;
-        let chunk = match Chunk::inspect(&data) {
-            Ok(chunk) => chunk,
-            Err(_) if self.expected.skips_malformed => return Passing::Nothing,
-            Err(error) => return Passing::Malformed(error.to_string()),
-        };
-        drop(data);
-        if let Some(error) = chunk.error {
-            return Passing::Error(error);
-        }
-        self.done |= chunk.done;
-        self.finished.extend(chunk.finished);
-        self.text_bytes += chunk.text_bytes;
-        self.usage = chunk.usage.or(self.usage);
-        if chunk.usage_only && !self.expected.passes_usage {
-            return Passing::Nothing;
-        }
-        Passing::Forward(event.raw, chunk.content)
     }
 
     /// Whether the end marker came.
     pub(crate) fn is_done(&self) -> bool {
-        self.done
+        match &self.0 {
+            Kind::Events(events) => events.stream.is_done(),
+            Kind::Raw(raw) => raw.has_ended,
+        }
     }
 
     /// Whether every answer has come to its finish reason, so that only the end marker can be missing.
     pub(crate) fn is_complete(&self) -> bool {
-        self.done || self.finished.len() >= self.expected.choices
+        match &self.0 {
+            Kind::Events(events) => events.stream.is_complete(),
+            Kind::Raw(raw) => raw.has_ended,
+        }
     }
 
-    /// Whether anything came at all.
+    /// Whether nothing came at all.
     pub(crate) fn is_empty(&self) -> bool {
-        self.events == 0
+        match &self.0 {
+            Kind::Events(events) => events.stream.is_empty(),
+            Kind::Raw(raw) => !raw.has_begun,
+        }
     }
 
-    /// What was used so far: as the provider says, else an estimate from what passed.
-    pub(crate) fn usage(&self) -> Usage {
-        self.usage
-            .unwrap_or_else(|| Usage::estimated(self.expected.prompt_bytes, self.text_bytes))
+    /// What was used so far: as the provider says, else an estimate from what passed. Nothing is known of bytes.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        match &self.0 {
+            Kind::Events(events) => Some(events.stream.usage()),
+            Kind::Raw(_) => None,
+        }
+    }
+
+    /// What a complete stream whose end marker is missing still needs.
+    pub(crate) fn finish(&mut self) -> Bytes {
+        match &mut self.0 {
+            Kind::Events(events) => events.stream.finish(),
+            Kind::Raw(_) => Bytes::new(),
+        }
+    }
+
+    /// The event that tells the client of an error. Bytes have none: only a broken connection tells that they are not
+    /// all.
+    pub(crate) fn fail(&mut self, error: &ClientError) -> Option<Bytes> {
+        match &mut self.0 {
+            Kind::Events(events) => Some(events.stream.fail(error)),
+            Kind::Raw(_) => None,
+        }
+    }
+}
+
+impl Events {
+    fn next(&mut self) -> Option<Passing> {
+        if self.stream.is_done() {
+            return None;
+        }
+        let message = match &mut self.decoder {
+            Decoder::Sse(decoder) => {
+                return match decoder.next_event() {
+                    Ok(event) => event.map(|event| self.look(event)),
+                    Err(error) => Some(Passing::Malformed(error.to_string())),
+                };
+            }
+            Decoder::Amazon(decoder) => decoder.next_message(),
+        };
+        match message {
+            Ok(message) => message.map(|message| self.unwrap(&message)),
+            Err(error) => Some(Passing::Malformed(error.to_string())),
+        }
+    }
+
+    /// Takes the event out of a message of Amazon's.
+    fn unwrap(&mut self, message: &Message) -> Passing {
+        match bedrock::unwrap_message(message) {
+            Ok(Some(event)) => self.look(event),
+            Ok(None) => Passing::Nothing,
+            Err(ChunkError::Exception { status, error }) => {
+                Passing::Error(error, StatusCode::from_u16(status).ok())
+            }
+            Err(_) if self.skips_malformed => Passing::Nothing,
+            Err(error) => Passing::Malformed(error.to_string()),
+        }
+    }
+
+    fn look(&mut self, event: sse::Event) -> Passing {
+        match self.stream.look(event) {
+            Ok(step) => match step.error {
+                Some(error) => Passing::Error(error, None),
+                None if step.bytes.is_empty() && !step.content => Passing::Nothing,
+                None => Passing::Forward(step.bytes, step.content),
+            },
+            Err(_) if self.skips_malformed => Passing::Nothing,
+            Err(error) => Passing::Malformed(error.to_string()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use protocol::UsageSource;
+    use protocol::{Endpoint, Inspected, UsageSource};
 
     use super::*;
 
     fn tap(choices: usize, passes_usage: bool) -> Tap {
-        Tap::new(Expected {
+        let expected = Inspected {
+            endpoint: Endpoint::ChatCompletions,
             passes_usage,
-            skips_malformed: false,
             choices,
-            prompt_bytes: 40,
-        })
+            as_array: false,
+        };
+        Tap::events(Stream::pass(expected, 40), Framing::Sse, false)
     }
 
     fn run(tap: &mut Tap, text: &'static str) -> String {
@@ -172,7 +249,7 @@ mod tests {
         let mut quiet = tap(1, false);
         assert_eq!(run(&mut quiet, CONTENT), CONTENT);
         assert_eq!(run(&mut quiet, USAGE), "");
-        assert_eq!(quiet.usage().total, 3);
+        assert_eq!(quiet.usage().unwrap().total, 3);
         let mut asked = tap(1, true);
         assert_eq!(run(&mut asked, USAGE), USAGE);
     }
@@ -181,7 +258,7 @@ mod tests {
     fn without_usage_an_estimate_is_made_of_what_passed() {
         let mut tap = tap(1, false);
         run(&mut tap, CONTENT);
-        let usage = tap.usage();
+        let usage = tap.usage().unwrap();
         assert_eq!(
             (usage.prompt, usage.completion, usage.source),
             (10, 3, UsageSource::Estimated)
@@ -200,5 +277,18 @@ mod tests {
         assert!(marked.is_empty());
         run(&mut marked, "data: [DONE]\n\n");
         assert!(marked.is_complete() && marked.is_done() && !marked.is_empty());
+    }
+
+    #[test]
+    fn bytes_pass_as_they_are_and_end_with_the_body() {
+        let mut raw = Tap::raw();
+        assert!(raw.is_empty());
+        assert_eq!(run(&mut raw, ""), "");
+        assert!(raw.is_empty());
+        assert_eq!(run(&mut raw, "data: {broken\n"), "data: {broken\n");
+        assert!(!raw.is_empty() && !raw.is_complete());
+        raw.at_end();
+        assert!(raw.is_complete() && raw.is_done());
+        assert_eq!(raw.usage(), None);
     }
 }

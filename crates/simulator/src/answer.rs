@@ -19,29 +19,69 @@ pub(crate) struct Answer {
 pub(crate) enum Payload {
     /// One body that is ready after `wait`.
     Whole { wait: Duration, body: Bytes },
-    /// A stream of server-sent events.
-    Events(Vec<Event>),
+    /// A stream of events.
+    Events(Vec<Event>, Framing),
+}
+
+/// What stands around the events of a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// Server-sent events.
+    #[default]
+    Sse,
+    /// One JSON array, an event an element.
+    JsonArray,
+    /// Amazon's event stream, an event a chunk.
+    Amazon,
 }
 
 impl Default for Payload {
     fn default() -> Self {
-        Self::Events(Vec::new())
+        Self::Events(Vec::new(), Framing::Sse)
     }
 }
 
-/// The data of one event, and the wait before it.
+/// One event of a stream.
 #[derive(Debug)]
 pub(crate) struct Event {
+    /// The wait before it.
     pub(crate) wait: Duration,
+    /// What its `event:` line says; none without such a line.
+    pub(crate) name: Option<&'static str>,
     pub(crate) data: String,
+    /// Whether the stream is only complete with it.
+    pub(crate) is_last: bool,
 }
 
 impl Event {
     /// An event that comes at once.
     pub(crate) fn now(data: String) -> Self {
+        Self::after(Duration::ZERO, data)
+    }
+
+    /// An event that comes after a while.
+    pub(crate) fn after(wait: Duration, data: String) -> Self {
         Self {
-            wait: Duration::ZERO,
+            wait,
+            name: None,
             data,
+            is_last: false,
+        }
+    }
+
+    /// The same with an `event:` line.
+    pub(crate) fn named(self, name: &'static str) -> Self {
+        Self {
+            name: Some(name),
+            ..self
+        }
+    }
+
+    /// The same as the end of its stream.
+    pub(crate) fn last(self) -> Self {
+        Self {
+            is_last: true,
+            ..self
         }
     }
 }
@@ -71,7 +111,15 @@ impl Answer {
         Self {
             status: StatusCode::OK,
             headers: HeaderMap::new(),
-            payload: Payload::Events(events),
+            payload: Payload::Events(events, Framing::Sse),
         }
+    }
+
+    /// The same with another framing, where it is a stream.
+    pub(crate) fn framed(mut self, framing: Framing) -> Self {
+        if let Payload::Events(_, current) = &mut self.payload {
+            *current = framing;
+        }
+        self
     }
 }

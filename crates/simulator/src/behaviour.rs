@@ -31,12 +31,35 @@ pub struct Behaviour {
     /// Answer with this refusal and no text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
-    /// Reasoning tokens before the answer, sent as `reasoning_content` as many compatible servers do.
+    /// Reasoning tokens before the answer: thinking, thought parts or a reasoning item where the request has asked for
+    /// them, and in chat completions `reasoning_content` as many compatible servers send.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_tokens: Option<u32>,
-    /// This finish reason instead of the true one.
+    /// This finish reason, in the dialect's own words, instead of the true one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,
+    /// Make these calls, where tools are offered and none of their results was just given; empty makes none. Without
+    /// it the tool demanded is called, else the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<Vec<CallSpec>>,
+    /// `true`: make the calls also right after the results of tools, as a model in a loop does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calls_again: Option<bool>,
+    /// Reasoning that the caller cannot read, where the dialect has such.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redacted_reasoning: Option<bool>,
+    /// End the answer so, whatever is true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish: Option<Finish>,
+    /// Refuse the prompt as a filter would: no content, in the dialect's own way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blocked: Option<bool>,
+    /// Input tokens told to have come from the cache; the input grows to hold them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cached_tokens: Option<u64>,
+    /// Input tokens told to have been written to the cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_write_tokens: Option<u64>,
     /// `false`: never tell the usage, as servers without accounting do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<bool>,
@@ -110,6 +133,30 @@ impl Behaviour {
     }
 }
 
+/// One call of a tool.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CallSpec {
+    /// The tool; the demanded or first one when left out. It may be one that was not offered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The arguments; an example that obeys the tool's schema when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<serde_json::Map<String, Value>>,
+}
+
+/// Why an answer ends, in every dialect's own word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// It was complete.
+    Stop,
+    /// The cap on its tokens was reached.
+    Length,
+    /// A content filter cut it.
+    ContentFilter,
+}
+
 /// What generated text is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -181,6 +228,8 @@ pub struct SseShape {
     pub tight: bool,
     /// All events at once, as a proxy that buffers would send them.
     pub coalesce: bool,
+    /// Everything outside ASCII as JSON escapes, pairs of surrogates included.
+    pub ascii: bool,
 }
 
 /// What ends a line of a stream.

@@ -1,5 +1,6 @@
 //! What goes wrong on the way, and how an answer and its fault become steps on the wire.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -11,9 +12,11 @@ use http::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
 
 use crate::SseShape;
-use crate::answer::{Answer, Event, Payload};
+use crate::answer::{Answer, Event, Framing, Payload};
 use crate::body::Step;
-use crate::openai;
+use crate::cloud;
+use crate::dialect::Dialect;
+use crate::text;
 
 /// One thing that goes wrong with an otherwise good answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +65,7 @@ pub enum Fault {
     },
     /// 200 and nothing in it.
     Empty,
-    /// A complete stream without its `[DONE]`.
+    /// A stream without what ends it: `[DONE]`, or the dialect's last event.
     NoDone,
     /// A whole JSON answer although a stream was asked for.
     JsonForStream,
@@ -111,11 +114,18 @@ pub(crate) struct Staged {
 }
 
 /// Turns an answer into steps, with `fault` in them.
-pub(crate) fn stage(answer: &mut Answer, shape: SseShape, fault: Option<&Fault>) -> Staged {
+pub(crate) fn stage(
+    dialect: &dyn Dialect,
+    answer: &mut Answer,
+    shape: SseShape,
+    fault: Option<&Fault>,
+) -> Staged {
     let mut staged = match std::mem::take(&mut answer.payload) {
-        Payload::Whole { wait, body } => stage_whole(wait, body, fault, &mut answer.headers),
-        Payload::Events(events) => Staged {
-            steps: stage_events(events, shape, fault, &mut answer.headers),
+        Payload::Whole { wait, body } => {
+            stage_whole(dialect, wait, body, fault, &mut answer.headers)
+        }
+        Payload::Events(events, framing) => Staged {
+            steps: stage_events(dialect, events, framing, shape, fault, &mut answer.headers),
             content_length: None,
         },
     };
@@ -146,6 +156,7 @@ fn trickle(steps: &[Step], size_bytes: usize, every: Duration) -> Vec<Step> {
 }
 
 fn stage_whole(
+    dialect: &dyn Dialect,
     wait: Duration,
     body: Bytes,
     fault: Option<&Fault>,
@@ -155,7 +166,7 @@ fn stage_whole(
     match fault {
         Some(Fault::Malformed { .. }) => body.truncate(body.len() / 2),
         Some(Fault::Empty) => body.clear(),
-        Some(Fault::ErrorEvent { .. }) => body = openai::error_event().into(),
+        Some(Fault::ErrorEvent { .. }) => body = dialect.error_event().data.into(),
         Some(Fault::Gzip) => {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -167,7 +178,7 @@ fn stage_whole(
         }
         Some(Fault::Huge { bytes }) => {
             let mut steps = vec![Step::Wait(wait)];
-            let (head, tail) = openai::huge_body();
+            let (head, tail) = dialect.huge_body();
             push_huge(&mut steps, head, tail, *bytes);
             return Staged {
                 steps,
@@ -194,27 +205,28 @@ fn stage_whole(
 }
 
 fn stage_events(
+    dialect: &dyn Dialect,
     mut events: Vec<Event>,
+    framing: Framing,
     shape: SseShape,
     fault: Option<&Fault>,
     headers: &mut HeaderMap,
 ) -> Vec<Step> {
     match fault {
         Some(Fault::Empty) => events.clear(),
-        Some(Fault::NoDone) => events.retain(|event| event.data != openai::DONE),
+        Some(Fault::NoDone) => events.retain(|event| !event.is_last),
         Some(Fault::ErrorEvent { after_events }) => {
             events.truncate(*after_events);
-            events.push(Event::now(openai::error_event()));
+            events.push(dialect.error_event());
         }
         Some(Fault::Malformed { after_events }) => {
-            let broken = Event::now(r#"{"id":"chatcmpl-broken","choices":[{"ind"#.to_owned());
-            events.insert((*after_events).min(events.len()), broken);
+            events.insert((*after_events).min(events.len()), dialect.broken_event());
         }
         _ => {}
     }
     let mut steps = Vec::with_capacity(events.len() * 3);
     if let Some(Fault::Huge { bytes }) = fault {
-        let (head, tail) = openai::huge_event();
+        let (head, tail) = dialect.huge_event();
         push_huge(&mut steps, head, tail, *bytes);
     }
     if shape.coalesce {
@@ -229,7 +241,7 @@ fn stage_events(
         Point::MidBody => events.len() / 2,
         _ => 0,
     });
-    let mut writer = EventWriter::new(shape, matches!(fault, Some(Fault::Gzip)), headers);
+    let mut writer = EventWriter::new(framing, shape, matches!(fault, Some(Fault::Gzip)), headers);
     for (index, event) in events.iter().enumerate() {
         if stop_after == Some(index) {
             if matches!(stop, Some((Point::MidBody, _))) {
@@ -242,8 +254,14 @@ fn stage_events(
         let frame = writer.frame(event);
         writer.push(&mut steps, frame);
     }
-    if let Some((_, how)) = stop {
-        push_stop(&mut steps, how);
+    match stop {
+        Some((_, how)) => push_stop(&mut steps, how),
+        None if writer.framed > 0 => {
+            if let Some(end) = writer.end() {
+                writer.push(&mut steps, end);
+            }
+        }
+        None => {}
     }
     steps
 }
@@ -286,25 +304,37 @@ fn push_huge(steps: &mut Vec<Step>, head: &'static str, tail: &'static str, size
 
 /// Frames events, compresses them where asked, and cuts them into writes.
 struct EventWriter {
+    framing: Framing,
+    /// Events framed so far.
+    framed: usize,
     shape: SseShape,
     gzip: Option<GzEncoder<Vec<u8>>>,
 }
 
 impl EventWriter {
-    fn new(shape: SseShape, gzip: bool, headers: &mut HeaderMap) -> Self {
+    fn new(framing: Framing, shape: SseShape, gzip: bool, headers: &mut HeaderMap) -> Self {
         headers
             .entry(CONTENT_TYPE)
-            .or_insert(HeaderValue::from_static("text/event-stream; charset=utf-8"));
+            .or_insert(HeaderValue::from_static(match framing {
+                Framing::Sse => "text/event-stream; charset=utf-8",
+                Framing::JsonArray => "application/json; charset=UTF-8",
+                Framing::Amazon => "application/vnd.amazon.eventstream",
+            }));
         if gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         Self {
+            framing,
+            framed: 0,
             shape,
             gzip: gzip.then(|| GzEncoder::new(Vec::new(), Compression::fast())),
         }
     }
 
     fn frame(&mut self, event: &Event) -> Bytes {
+        if self.framing == Framing::Amazon {
+            return cloud::frame(event);
+        }
         let end = self.shape.line_end.text();
         let comment = if self.shape.comments {
             format!(": keep-alive{end}{end}")
@@ -312,7 +342,29 @@ impl EventWriter {
             String::new()
         };
         let space = if self.shape.tight { "" } else { " " };
-        let frame = format!("{comment}data:{space}{}{end}{end}", event.data);
+        let name = event
+            .name
+            .map_or_else(String::new, |name| format!("event:{space}{name}{end}"));
+        let data = if self.shape.ascii {
+            Cow::Owned(text::ascii(&event.data))
+        } else {
+            Cow::Borrowed(&event.data)
+        };
+        let frame = match (self.framing, self.framed) {
+            (Framing::Sse, _) => format!("{comment}{name}data:{space}{data}{end}{end}"),
+            (_, 0) => format!("[{data}"),
+            (_, _) => format!(",\r\n{data}"),
+        };
+        self.framed += 1;
+        self.encode(frame)
+    }
+
+    /// What ends the stream, if anything does.
+    fn end(&mut self) -> Option<Bytes> {
+        (self.framing == Framing::JsonArray).then(|| self.encode("]".to_owned()))
+    }
+
+    fn encode(&mut self, frame: String) -> Bytes {
         let Some(encoder) = &mut self.gzip else {
             return frame.into();
         };

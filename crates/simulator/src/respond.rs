@@ -8,13 +8,20 @@ use http::{HeaderName, HeaderValue, Response, Version};
 
 use crate::answer::{Answer, Payload};
 use crate::body::{Player, SimBody, Step};
+use crate::dialect::Dialect;
 use crate::faults::{self, HEAD_BYTES};
 use crate::journal::Ticket;
 use crate::wire::{Cut, Wire};
 use crate::{Behaviour, Fault, KeepAlive, Outcome, Point, RetryAfter};
 
 /// Sets the headers and the body that the behaviour asks for.
-pub(crate) fn dress(answer: &mut Answer, behaviour: &Behaviour, name: &str, number: u64) {
+pub(crate) fn dress(
+    dialect: &dyn Dialect,
+    answer: &mut Answer,
+    behaviour: &Behaviour,
+    name: &str,
+    number: u64,
+) {
     if let Some(body) = &behaviour.body {
         let text = body
             .as_str()
@@ -26,7 +33,7 @@ pub(crate) fn dress(answer: &mut Answer, behaviour: &Behaviour, name: &str, numb
     }
     let headers = &mut answer.headers;
     if let Ok(id) = HeaderValue::from_str(&format!("req_{name}_{number:08}")) {
-        headers.insert("x-request-id", id);
+        headers.insert(dialect.request_id(), id);
     }
     if answer.status.is_redirection() {
         headers.insert(
@@ -82,6 +89,7 @@ fn set(headers: &mut http::HeaderMap, name: HeaderName, value: &str) {
 
 /// Gives the wire its orders and hyper the response.
 pub(crate) fn send(
+    dialect: &dyn Dialect,
     mut answer: Answer,
     behaviour: &Behaviour,
     version: Version,
@@ -89,6 +97,7 @@ pub(crate) fn send(
     wire: &Arc<Wire>,
 ) -> Response<SimBody> {
     let mut staged = faults::stage(
+        dialect,
         &mut answer,
         behaviour.sse.unwrap_or_default(),
         behaviour.fault.as_ref(),

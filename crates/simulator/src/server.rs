@@ -19,10 +19,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::body::{Served, SimBody};
+use crate::cloud::{self, Entrance, Vendor};
 use crate::control;
+use crate::dialect;
+use crate::exchange::Exchange;
 use crate::fixed::Fixed;
 use crate::journal::{Journal, Ticket};
-use crate::openai::{self, Exchange};
 use crate::respond::{dress, send};
 use crate::script::{self, Script};
 use crate::wire::{Cut, Wire, WireIo};
@@ -251,7 +253,19 @@ impl Inner {
             wire.cut_after(0, Cut::Reset);
             return Ok(empty(StatusCode::OK));
         }
-        self.perform(&parts, &body, ticket, wire).await
+        match cloud::enter(&parts, &body) {
+            Entrance::None => self.perform(&parts, &body, None, ticket, wire).await,
+            Entrance::Through(vendor, inner) => {
+                let (parts, body) = inner.into_parts();
+                self.perform(&parts, &body, Some(vendor), ticket, wire)
+                    .await
+            }
+            Entrance::Closed(answer) => {
+                let usual = Behaviour::default();
+                let dialect = dialect::of("", &parts.headers);
+                Ok(send(dialect, answer, &usual, parts.version, ticket, wire))
+            }
+        }
     }
 
     /// Chooses the behaviour, makes the answer, and sets up what goes wrong with it.
@@ -259,11 +273,14 @@ impl Inner {
         &self,
         parts: &http::request::Parts,
         body: &Bytes,
+        vendor: Option<Vendor>,
         ticket: Ticket,
         wire: &Arc<Wire>,
     ) -> Served {
         let json: Option<Value> = serde_json::from_slice(body).ok();
-        let path = parts.uri.path();
+        let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
+        let dialect = dialect::of(path, &parts.headers);
+        let model = dialect.model(path, json.as_ref());
         let behaviour = match json
             .as_ref()
             .and_then(|json| script::marker(json, &self.settings.name))
@@ -276,9 +293,7 @@ impl Inner {
                 ..Behaviour::status(400)
             },
             None => {
-                let field = |name: &str| json.as_ref().and_then(|json| json.get(name));
-                let model = field("model").and_then(Value::as_str);
-                let stream = field("stream").and_then(Value::as_bool).unwrap_or(false);
+                let stream = dialect.is_stream(path, json.as_ref());
                 self.script.pick(path, model, stream).unwrap_or_default()
             }
         };
@@ -293,8 +308,12 @@ impl Inner {
         let exchange = Exchange {
             method: &parts.method,
             path,
+            query,
             headers: &parts.headers,
+            body,
             json: json.as_ref(),
+            model,
+            key: dialect.key(&parts.headers, query),
             settings: &self.settings,
             behaviour: &behaviour,
             number: ticket.number(),
@@ -303,14 +322,26 @@ impl Inner {
                 .map_or(0, |since| since.as_secs()),
             never_stream: behaviour.fault == Some(Fault::JsonForStream),
         };
-        let mut answer = openai::failure(&exchange).unwrap_or_else(|| openai::answer(&exchange));
+        let mut answer =
+            dialect::failure(dialect, &exchange).unwrap_or_else(|| dialect.answer(&exchange));
         dress(
+            dialect,
             &mut answer,
             &behaviour,
             &self.settings.name,
             ticket.number(),
         );
-        Ok(send(answer, &behaviour, parts.version, ticket, wire))
+        if let Some(vendor) = vendor {
+            vendor.dress(&mut answer);
+        }
+        Ok(send(
+            dialect,
+            answer,
+            &behaviour,
+            parts.version,
+            ticket,
+            wire,
+        ))
     }
 }
 

@@ -76,3 +76,34 @@ pub(crate) fn pieces(text: &str) -> Vec<String> {
 pub(crate) fn count(text: &str) -> u64 {
     text.len().div_ceil(4) as u64
 }
+
+/// JSON with everything outside ASCII escaped; such characters stand in strings only.
+pub(crate) fn ascii(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for char in json.chars() {
+        if char.is_ascii() {
+            escaped.push(char);
+        } else {
+            for unit in char.encode_utf16(&mut [0; 2]) {
+                escaped.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_say_the_same() {
+        let json = serde_json::json!({"a": UNICODE.concat()});
+        let escaped = ascii(&json.to_string());
+        assert!(escaped.is_ascii());
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&escaped).unwrap(),
+            json
+        );
+    }
+}

@@ -27,6 +27,13 @@ impl From<Vec<Bytes>> for Pieces {
     }
 }
 
+impl Pieces {
+    /// What is still to be sent, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Bytes> {
+        self.pieces.iter()
+    }
+}
+
 impl Body for Pieces {
     type Data = Bytes;
     type Error = Infallible;

@@ -2,9 +2,10 @@
 //!
 //! A [`Client`] sends over HTTP/1.1 or, where TLS negotiates it, HTTP/2, on pooled connections. Redirects are never
 //! followed, and an address that the [`NetworkPolicy`] refuses is never connected to, whatever a name resolves to at that
-//! moment. [`SendError`] tells how far a failed request got, which decides whether it is the provider's fault.
+//! moment. A [`Signer`] proves to a provider who asks where a fixed header cannot. [`SendError`] tells how far a failed request got, which decides whether it is the provider's fault.
 
 mod address;
+mod auth;
 mod base_url;
 mod body;
 mod client;
@@ -12,6 +13,7 @@ mod connector;
 mod error;
 
 pub use address::{NetworkPolicy, Refused};
+pub use auth::{AuthError, CredentialError, GoogleTokens, SigV4, Signer, TokenError};
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use body::Pieces;
 pub use client::{Client, Clients, TransportSettings};

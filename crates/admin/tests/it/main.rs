@@ -3,6 +3,7 @@
 
 mod access;
 mod api;
+mod clouds;
 mod config;
 mod document;
 mod engines;

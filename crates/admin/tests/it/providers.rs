@@ -16,7 +16,8 @@ async fn stored(api: &Api, id: i64) -> Value {
 fn authorization(api: &Api, id: i64) -> Option<String> {
     let snapshot = api.catalog.snapshot();
     let provider = snapshot.provider(router::ProviderId(id)).unwrap();
-    let value = provider.headers().get("authorization")?;
+    let headers = provider.headers();
+    let value = headers.get("authorization")?;
     Some(value.to_str().unwrap().to_owned())
 }
 
@@ -83,7 +84,7 @@ async fn bad_addresses_are_refused() {
         (json!({"config": []}), "config"),
         (json!({"config": "x"}), "config"),
         (config("base_uri", json!("http://x")), "config.base_uri"),
-        (config("region", json!(null)), "config.region"),
+        (config("zone", json!(null)), "config.zone"),
         (url(""), "config.base_url"),
         (url("nowhere"), "config.base_url"),
         (url("ftp://host/"), "config.base_url"),
@@ -152,7 +153,7 @@ async fn a_provider_is_shown_with_its_defaults() {
         "id": 1, "name": "p", "type": "openai", "enabled": true, "problem": null, "health": "healthy",
         "config": {
             "base_url": null, "api_key": null, "priority": 100, "weight": 100, "headers": {}, "proxy": null,
-            "ca_file": null,
+            "ca_file": null, "api": null, "urls": null, "models": {},
         },
     });
     assert_eq!(created, expected);

@@ -53,6 +53,51 @@ async fn what_a_provider_offers_is_asked_now() {
 }
 
 #[tokio::test]
+async fn a_long_list_is_read_to_its_end_or_for_ten_pages() {
+    let api = Api::start().await;
+    let of_gemini = |name: &str, next: &str| {
+        let model = json!({"name": format!("models/{name}")});
+        text(&json!({"models": [model], "nextPageToken": next}).to_string())
+    };
+    let of_anthropic = |name: &str, has_more: bool| {
+        text(&json!({"data": [{"id": name}], "has_more": has_more, "last_id": name}).to_string())
+    };
+    for (kind, first, last, endless, second_page) in [
+        (
+            "gemini",
+            of_gemini("a", "x&y"),
+            of_gemini("b", ""),
+            of_gemini("a", "a"),
+            "/v1beta/models?pageSize=1000&pageToken=x%26y",
+        ),
+        (
+            "anthropic",
+            of_anthropic("a", true),
+            of_anthropic("b", false),
+            of_anthropic("a", true),
+            "/v1/models?limit=1000&after_id=a",
+        ),
+    ] {
+        let upstream = simulator(&[]).await;
+        let config = json!({"base_url": upstream.origin(), "api_key": KEY});
+        let body = json!({"name": kind, "type": kind, "config": config});
+        let id = api.post("/api/providers", body).await.id();
+        let path = format!("/api/providers/{id}/models");
+        // What is said last is done first.
+        upstream.fail_next(1, last);
+        upstream.fail_next(1, first);
+        let offered = api.get(&path).await.ok();
+        let models = offered["data"].as_array().unwrap();
+        let ids: Vec<_> = models.iter().map(|model| &model["id"]).collect();
+        assert_eq!(ids, ["a", "b"], "{kind}");
+        assert_eq!(upstream.requests().pop().unwrap().path, second_page);
+        upstream.fail_next(20, endless);
+        let offered = api.get(&path).await.ok();
+        assert_eq!(offered["data"].as_array().unwrap().len(), 10, "{kind}");
+    }
+}
+
+#[tokio::test]
 async fn a_provider_that_does_not_help_is_told_without_secrets() {
     let api = Api::start().await;
     let upstream = simulator(&["a"]).await;

@@ -271,6 +271,24 @@ async fn plain_keys_are_sealed_as_soon_as_there_is_a_secret_key() {
 }
 
 #[tokio::test]
+async fn plain_secrets_beside_the_key_are_sealed_too() {
+    let fixture = Fixture::new().await;
+    let config = json!({"secret_access_key": "plain:aws-in-the-clear", "session_token": "env:HOME", "service_account": "plain:{}"});
+    let id = fixture.add("a", config).await;
+    fixture.load(Some(SECRET)).await.unwrap();
+    let row = provider::Entity::find_by_id(id).one(&fixture.database);
+    let config = row.await.unwrap().unwrap().config;
+    for field in ["secret_access_key", "service_account"] {
+        assert!(
+            config[field].as_str().unwrap().starts_with("sealed:v1:"),
+            "{config}"
+        );
+    }
+    assert_eq!(config["session_token"], "env:HOME");
+    assert_eq!(config.get("api_key"), None);
+}
+
+#[tokio::test]
 async fn a_sealed_key_without_its_secret_key_stops_the_start_and_names_the_provider() {
     let fixture = Fixture::new().await;
     let id = fixture

@@ -1,25 +1,34 @@
 //! The `usage` object.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Usage, UsageSource};
 
-/// Reads a `usage` object; `None` where it is null, not an object, or says nothing. `prompt_tokens` includes cached and
-/// cache-written tokens and `completion_tokens` includes reasoning, so both are taken over as they are.
-pub(super) fn parse(raw: &str) -> Option<Usage> {
-    let wire: Wire = serde_json::from_str(raw).ok()?;
-    if wire.prompt_tokens.is_none()
-        && wire.completion_tokens.is_none()
-        && wire.total_tokens.is_none()
-    {
+/// Reads a `usage` object in the words of Chat Completions or in those of Responses; `None` where it is null, not an
+/// object, or says nothing. Input includes cached and cache-written tokens and output includes reasoning, so both are taken
+/// over as they are.
+pub(crate) fn parse(raw: &str) -> Option<Usage> {
+    if raw == "null" {
         return None;
     }
-    let completion = wire.completion_tokens.unwrap_or(0);
-    let prompt = wire
-        .prompt_tokens
-        .unwrap_or_else(|| wire.total_tokens.unwrap_or(0).saturating_sub(completion));
-    let input = wire.prompt_tokens_details.unwrap_or_default();
-    let output = wire.completion_tokens_details.unwrap_or_default();
+    let wire: Wire = serde_json::from_str(raw).ok()?;
+    let (input, output) = (
+        wire.prompt_tokens.or(wire.input_tokens),
+        wire.completion_tokens.or(wire.output_tokens),
+    );
+    if input.is_none() && output.is_none() && wire.total_tokens.is_none() {
+        return None;
+    }
+    let completion = output.unwrap_or(0);
+    let prompt = input.unwrap_or_else(|| wire.total_tokens.unwrap_or(0).saturating_sub(completion));
+    let input = wire
+        .prompt_tokens_details
+        .or(wire.input_tokens_details)
+        .unwrap_or_default();
+    let output = wire
+        .completion_tokens_details
+        .or(wire.output_tokens_details)
+        .unwrap_or_default();
     Some(Usage {
         prompt,
         completion,
@@ -40,9 +49,13 @@ pub(super) fn parse(raw: &str) -> Option<Usage> {
 struct Wire {
     prompt_tokens: Option<u64>,
     completion_tokens: Option<u64>,
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
     total_tokens: Option<u64>,
     prompt_tokens_details: Option<Input>,
     completion_tokens_details: Option<Output>,
+    input_tokens_details: Option<Input>,
+    output_tokens_details: Option<Output>,
     /// DeepSeek's name for cached tokens.
     prompt_cache_hit_tokens: Option<u64>,
 }
@@ -56,6 +69,45 @@ struct Input {
 #[derive(Deserialize, Default)]
 struct Output {
     reasoning_tokens: Option<u64>,
+}
+
+/// A `usage` object, as Chat Completions writes it.
+#[derive(Debug, Serialize)]
+pub(super) struct Told {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: u64,
+    prompt_tokens_details: ToldInput,
+    completion_tokens_details: ToldOutput,
+}
+
+#[derive(Debug, Serialize)]
+struct ToldInput {
+    cached_tokens: u64,
+    cache_write_tokens: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct ToldOutput {
+    reasoning_tokens: u64,
+}
+
+impl Told {
+    /// How `usage` is written.
+    pub(super) fn of(usage: &Usage) -> Self {
+        Self {
+            prompt_tokens: usage.prompt,
+            completion_tokens: usage.completion,
+            total_tokens: usage.total,
+            prompt_tokens_details: ToldInput {
+                cached_tokens: usage.cached,
+                cache_write_tokens: usage.cache_write,
+            },
+            completion_tokens_details: ToldOutput {
+                reasoning_tokens: usage.reasoning,
+            },
+        }
+    }
 }
 
 #[cfg(test)]
@@ -81,6 +133,19 @@ mod tests {
             parse(r#"{"prompt_tokens":8,"completion_tokens":1,"prompt_cache_hit_tokens":6}"#)
                 .unwrap();
         assert_eq!((deepseek.cached, deepseek.total), (6, 9));
+        let responses = parse(
+            r#"{"input_tokens":10,"input_tokens_details":{"cached_tokens":4,"cache_write_tokens":1},
+                "output_tokens":5,"output_tokens_details":{"reasoning_tokens":3},"total_tokens":15}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            (responses.prompt, responses.completion, responses.total),
+            (10, 5, 15)
+        );
+        assert_eq!(
+            (responses.cached, responses.cache_write, responses.reasoning),
+            (4, 1, 3)
+        );
     }
 
     #[test]

@@ -12,7 +12,8 @@ use health::{
 };
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
-use proxy::{Body, Metrics, Parts, Proxy};
+use prometheus_client::{encoding::text::encode, registry::Registry};
+use proxy::{Body, Metrics, Parts, Proxy, TokenCounter, Tokenizer};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, DatabaseConnection};
 use serde_json::{Value, json};
 use simulator::{Simulator, SimulatorSettings};
@@ -34,12 +35,13 @@ pub(crate) async fn simulator() -> Simulator {
 
 /// What a gateway is made of, with providers in the order in which they are tried.
 pub(crate) struct Setup {
-    providers: Vec<(String, Value)>,
+    providers: Vec<(String, &'static str, Value)>,
     max_retry: i32,
     policy: Value,
     keys: Vec<(&'static str, Value, Value)>,
     association: fn(usize, &mut model_provider::ActiveModel),
     settings: proxy::Settings,
+    counter: Arc<dyn TokenCounter>,
 }
 
 impl Setup {
@@ -51,6 +53,7 @@ impl Setup {
             keys: Vec::new(),
             association: |_, _| {},
             settings: proxy::Settings::default(),
+            counter: Arc::new(Tokenizer),
         }
     }
 
@@ -73,13 +76,18 @@ impl Setup {
         )
     }
 
-    pub(crate) fn provider(mut self, config: &Value) -> Self {
+    pub(crate) fn provider(self, config: &Value) -> Self {
+        self.provider_of("openai", config)
+    }
+
+    /// The next provider, of that type.
+    pub(crate) fn provider_of(mut self, kind: &'static str, config: &Value) -> Self {
         let name = char::from(b'a' + u8::try_from(self.providers.len()).unwrap()).to_string();
         let mut full = json!({"api_key": format!("plain:{PROVIDER_KEY}")});
         full.as_object_mut()
             .unwrap()
             .extend(config.as_object().unwrap().clone());
-        self.providers.push((name, full));
+        self.providers.push((name, kind, full));
         self
     }
 
@@ -114,6 +122,11 @@ impl Setup {
         self
     }
 
+    pub(crate) fn counter(mut self, counter: impl TokenCounter + 'static) -> Self {
+        self.counter = Arc::new(counter);
+        self
+    }
+
     pub(crate) async fn start(self) -> Gateway {
         let directory = tempfile::tempdir().unwrap();
         let url = format!(
@@ -134,9 +147,8 @@ impl Setup {
         };
         let (catalog, _) = Catalog::load(settings).await.unwrap();
         let (recorder, records) = Recorder::channel(64);
-        let metrics = Arc::new(Metrics::new(
-            &mut prometheus_client::registry::Registry::default(),
-        ));
+        let mut registry = Registry::default();
+        let metrics = Arc::new(Metrics::new(&mut registry));
         let cut = CancellationToken::new();
         let proxy = Proxy::new(Parts {
             catalog: catalog.clone(),
@@ -144,6 +156,7 @@ impl Setup {
             recorder,
             metrics,
             settings: self.settings,
+            counter: self.counter,
             cut: cut.clone(),
         });
         Gateway {
@@ -152,6 +165,7 @@ impl Setup {
             database,
             health,
             records,
+            registry,
             cut,
             _directory: directory,
         }
@@ -182,10 +196,10 @@ impl Setup {
             ..Default::default()
         };
         policy.insert(database).await.unwrap();
-        for (index, (name, config)) in self.providers.iter().enumerate() {
+        for (index, (name, kind, config)) in self.providers.iter().enumerate() {
             let provider = provider::ActiveModel {
                 name: Set(name.clone()),
-                kind: Set("openai".into()),
+                kind: Set((*kind).into()),
                 config: Set(config.clone()),
                 enabled: Set(true),
                 ..Default::default()
@@ -239,6 +253,7 @@ pub(crate) struct Gateway {
     pub(crate) database: DatabaseConnection,
     pub(crate) health: Health,
     records: mpsc::Receiver<RequestRecord>,
+    registry: Registry,
     /// Ends the streams that still run.
     pub(crate) cut: CancellationToken,
     _directory: tempfile::TempDir,
@@ -391,6 +406,14 @@ impl Gateway {
     #[track_caller]
     pub(crate) fn assert_no_record(&mut self) {
         assert!(self.records.try_recv().is_err());
+    }
+
+    /// How many panics the metrics tell of.
+    pub(crate) fn panics(&self) -> u64 {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).unwrap();
+        let told = text.lines().find_map(|it| it.strip_prefix("panics_total "));
+        told.unwrap().parse().unwrap()
     }
 
     pub(crate) fn health_of(&self, index: usize) -> (ProviderReport, AssociationReport) {

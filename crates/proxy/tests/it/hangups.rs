@@ -7,7 +7,7 @@ use simulator::{Behaviour, Fault, Point, Simulator};
 use stats::Counted;
 
 use crate::{
-    gateway::{Gateway, Reply, Setup, simulator, until},
+    gateway::{Gateway, Reply, Setup, post, simulator, until},
     raw::{Act, FINISH, RawProvider, STREAM_HEAD, say, text_event},
 };
 
@@ -143,6 +143,40 @@ async fn leaving_after_the_end_marker_is_no_hang_up() {
     );
     assert_eq!(gateway.health_of(0).0.consecutive_successes, 1);
     gateway.idle().await;
+}
+
+/// Gemini's streams have no end marker: a client knows that it has all by the finish reason.
+#[tokio::test]
+async fn leaving_after_the_last_chunk_of_a_stream_without_end_marker_is_no_hang_up() {
+    let text = |text: &str, end: &str| {
+        format!(
+            "data: {{\"candidates\":[{{\"content\":{{\"role\":\"model\",\"parts\":[{{\"text\":\"{text}\"}}]}}{end}}}]}}\n\n"
+        )
+    };
+    let open = text("hi", "");
+    let last = text("!", ",\"finishReason\":\"STOP\"");
+    for (says, frames, path, status) in [
+        (format!("{open}{last}"), 2, "?alt=sse", 200),
+        (open.clone(), 1, "?alt=sse", 499),
+        // As an array it is not all without its bracket.
+        (format!("{open}{last}"), 2, "", 499),
+    ] {
+        let acts = vec![say(format!("{STREAM_HEAD}{says}")), Act::Stay];
+        let provider = RawProvider::start(acts).await;
+        let config = json!({"base_url": provider.base_url().trim_end_matches("/v1")});
+        let mut gateway = Setup::new().provider_of("gemini", &config).start().await;
+        let body = json!({"contents": [{"parts": [{"text": "hello"}]}]}).to_string();
+        let path = format!("/v1/models/m:streamGenerateContent{path}");
+        let response = gateway.serve(post(&path, body, &[])).await;
+        let mut body = response.into_body();
+        for _ in 0..frames {
+            body.frame().await.unwrap().unwrap();
+        }
+        drop(body);
+        let record = gateway.record();
+        assert_eq!(record.status_code, status, "{path}");
+        assert_eq!(record.error_class.is_none(), status == 200);
+    }
 }
 
 /// The gateway leaves: what still runs ends in the error event, and nobody is blamed.

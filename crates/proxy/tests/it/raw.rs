@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -46,6 +46,7 @@ pub(crate) const DONE: &str = "data: [DONE]\n\n";
 pub(crate) struct RawProvider {
     address: SocketAddr,
     requests: Arc<AtomicUsize>,
+    last: Arc<Mutex<String>>,
 }
 
 impl RawProvider {
@@ -69,6 +70,8 @@ impl RawProvider {
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(AtomicUsize::new(0));
         let counted = requests.clone();
+        let last = Arc::new(Mutex::new(String::new()));
+        let kept = last.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(connection(
@@ -76,14 +79,24 @@ impl RawProvider {
                     acts.clone(),
                     reads_body,
                     counted.clone(),
+                    kept.clone(),
                 ));
             }
         });
-        Self { address, requests }
+        Self {
+            address,
+            requests,
+            last,
+        }
     }
 
     pub(crate) fn base_url(&self) -> String {
         format!("http://{}/v1", self.address)
+    }
+
+    /// The request that came last, as it came.
+    pub(crate) fn last_request(&self) -> String {
+        self.last.lock().unwrap().clone()
     }
 
     pub(crate) fn requests(&self) -> usize {
@@ -96,6 +109,7 @@ async fn connection(
     acts: Vec<Act>,
     reads_body: bool,
     requests: Arc<AtomicUsize>,
+    last: Arc<Mutex<String>>,
 ) {
     let mut read = Vec::new();
     loop {
@@ -122,6 +136,7 @@ async fn connection(
             break;
         }
     }
+    *last.lock().unwrap() = String::from_utf8_lossy(&read).into_owned();
     requests.fetch_add(1, Ordering::Relaxed);
     for act in acts {
         match act {

@@ -378,6 +378,54 @@ async fn embeddings_and_completions_take_the_same_walk() {
     );
 }
 
+/// Only the provider that made it can read it: another would refuse the request.
+#[tokio::test]
+async fn encrypted_reasoning_goes_back_to_the_provider_that_made_it_or_nowhere() {
+    let (a, b) = (simulator().await, simulator().await);
+    let bases = [&a, &b].map(|it| json!({"base_url": it.base_url()}));
+    let gateway = Setup::new()
+        .provider(&bases[0])
+        .provider(&bases[1])
+        .policy(json!({"strategy": "sticky"}))
+        .max_retry(3)
+        .start()
+        .await;
+    let send = async |input: &Value, session: &str| {
+        let body = json!({"model": "m", "input": input, "store": false, "reasoning": {"effort": "low"},
+            "include": ["reasoning.encrypted_content"]});
+        let headers = [("x-gateway-session", session)];
+        let request = post("/v1/responses", body.to_string(), &headers);
+        Reply::of(gateway.serve(request).await).await
+    };
+    let question = json!({"role": "user", "content": "hello"});
+    let mut homes = std::collections::HashMap::new();
+    for session in ["s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7"] {
+        let first = send(&json!([question]), session).await;
+        let home = first.header("x-gateway-provider").to_owned();
+        let mut input = vec![question.clone()];
+        input.extend(first.json()["output"].as_array().unwrap().iter().cloned());
+        assert!(input.iter().any(|it| it["encrypted_content"].is_string()));
+        input.push(question.clone());
+        let input = Value::from(input);
+        let again = send(&input, session).await;
+        assert_eq!(again.header("x-gateway-provider"), home, "{}", again.text());
+        homes.insert(home, (session, input));
+    }
+    assert_eq!(homes.len(), 2, "both make some");
+    // The one that made it is down: the other is not asked in its place.
+    b.fail(Behaviour::status(500));
+    let (session, input) = &homes["b"];
+    let before = a.counts().received;
+    let refused = send(input, session).await;
+    assert_eq!(
+        (refused.status.as_u16(), a.counts().received),
+        (502, before)
+    );
+    // Without what only it can read, the session moves.
+    let moved = send(&json!([question]), session).await;
+    assert_eq!(moved.header("x-gateway-provider"), "a");
+}
+
 #[tokio::test]
 async fn a_session_stays_with_its_provider() {
     let (a, b) = (simulator().await, simulator().await);

@@ -5,11 +5,15 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::error::ApiError;
-use super::fields::{Kind, checked, empty_array, missing};
-use super::reply::{Reply, Usage};
-use super::{DONE, Exchange, messages, reply, tools};
+use super::fields::{checked, empty_array, missing};
+use super::{DONE, messages, reply, tools};
 use crate::answer::{Answer, Event};
+use crate::ask::Ask;
+use crate::exchange::Exchange;
+use crate::reply::{Call, Reply};
+use crate::shape::Kind;
 use crate::text;
+use std::time::Duration;
 
 const FIELDS: &[(&str, Kind)] = &[
     ("messages", Kind::Array),
@@ -67,29 +71,28 @@ pub(crate) fn serve(exchange: &Exchange<'_>) -> Result<Answer, ApiError> {
         .find(|message| message.get("role").is_some_and(|role| role == "user"))
         .map(|message| messages::message_texts(message).collect())
         .unwrap_or_default();
-    let reply = reply::write(exchange, &prompt, None);
-    let choices = exchange.number_field("n").unwrap_or(1);
-    let usage = Usage {
+    let ask = Ask {
+        results: messages::results(messages),
+        tools: tools::offered(exchange),
+        choice: tools::choice(exchange),
+        parallel: exchange.flag("parallel_tool_calls"),
         // Four tokens of framing for each message, and the tools are read too.
-        prompt: messages::texts(messages).map(text::count).sum::<u64>()
+        prompt_tokens: messages::texts(messages).map(text::count).sum::<u64>()
             + 4 * messages.len() as u64
             + exchange
                 .field("tools")
                 .map_or(0, |tools| text::count(&tools.to_string())),
-        completion: reply.completion_tokens * choices,
-        reasoning: reply.reasoning_tokens * choices,
+        ..reply::ask(exchange, prompt, None)
     };
-    let usage = Some(usage).filter(|_| exchange.behaviour.usage != Some(false));
-    if exchange.flag("stream") == Some(true) && !exchange.never_stream {
-        return Ok(Answer::events(events(exchange, &reply, choices, usage)));
+    let reply = crate::reply::write(exchange, &ask);
+    if exchange.streams() {
+        return Ok(Answer::events(events(exchange, &reply)));
     }
-    let wait = exchange
-        .pace()
-        .whole(reply.pieces.len() + reply.reasoning.len());
+    let wait = exchange.pace().whole(reply.length());
     Ok(Answer::json_after(
         wait,
         StatusCode::OK,
-        whole(exchange, &reply, choices, usage),
+        whole(exchange, &reply),
     ))
 }
 
@@ -201,7 +204,7 @@ struct Completion<'a> {
     model: &'a str,
     choices: Vec<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<Option<Usage>>,
+    usage: Option<Value>,
     service_tier: &'static str,
     system_fingerprint: &'static str,
 }
@@ -212,7 +215,7 @@ impl<'a> Completion<'a> {
             id: exchange.id("chatcmpl"),
             object,
             created: exchange.created,
-            model: exchange.model().unwrap_or_default(),
+            model: exchange.model.unwrap_or_default(),
             choices: Vec::new(),
             usage: None,
             service_tier: "default",
@@ -225,98 +228,106 @@ impl<'a> Completion<'a> {
     }
 }
 
-fn whole(exchange: &Exchange<'_>, reply: &Reply, choices: u64, usage: Option<Usage>) -> String {
+fn whole(exchange: &Exchange<'_>, reply: &Reply) -> String {
+    let text = Some(reply.text());
     let text =
-        Some(reply.pieces.concat()).filter(|_| reply.calls.is_empty() && reply.refusal.is_none());
+        text.filter(|text| reply.refusal.is_none() && (reply.calls.is_empty() || !text.is_empty()));
     let mut message =
         json!({"role": "assistant", "content": text, "refusal": reply.refusal, "annotations": []});
     if !reply.reasoning.is_empty() {
-        message["reasoning_content"] = json!(reply.reasoning.concat());
-    }
-    if !reply.calls.is_empty() {
-        let call = |call: &tools::Call| json!({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}});
-        message["tool_calls"] = reply.calls.iter().map(call).collect();
+        message["reasoning_content"] = json!(reply.thought());
     }
     let mut completion = Completion::new(exchange, "chat.completion");
-    completion.choices = (0..choices)
-        .map(|index| json!({"index": index, "message": message, "logprobs": null, "finish_reason": reply.finish}))
+    completion.choices = (0..reply.choices)
+        .map(|index| {
+            let mut message = message.clone();
+            if !reply.calls.is_empty() {
+                let calls = reply.calls.iter().enumerate();
+                message["tool_calls"] = calls
+                    .map(|(nth, call)| {
+                        let function = json!({"name": call.name, "arguments": arguments(call)});
+                        json!({"id": call_id(exchange, reply, index, nth), "type": "function", "function": function})
+                    })
+                    .collect();
+            }
+            json!({"index": index, "message": message, "logprobs": null, "finish_reason": reply::finish(reply)})
+        })
         .collect();
-    completion.usage = usage.map(Some);
+    completion.usage = reply.usage.map(|usage| reply::usage(&usage));
     completion.json()
 }
 
+fn arguments(call: &Call) -> String {
+    Value::Object(call.arguments.clone()).to_string()
+}
+
+/// Unique within the answer, its other choices included.
+fn call_id(exchange: &Exchange<'_>, reply: &Reply, choice: u64, call: usize) -> String {
+    exchange.plain_id("call", choice as usize * reply.calls.len() + call)
+}
+
 /// The events of a stream: role, reasoning, text or refusal or calls, finish reason, usage, end.
-fn events(
-    exchange: &Exchange<'_>,
-    reply: &Reply,
-    choices: u64,
-    usage: Option<Usage>,
-) -> Vec<Event> {
-    let told = usage.filter(|_| wants_usage(exchange));
+fn events(exchange: &Exchange<'_>, reply: &Reply) -> Vec<Event> {
+    let told = reply.usage.filter(|_| wants_usage(exchange));
     let mut chunk = Completion::new(exchange, "chat.completion.chunk");
-    chunk.usage = told.map(|_| None);
+    chunk.usage = told.map(|_| Value::Null);
     let mut pace = exchange.pace();
     let mut events = Vec::with_capacity(reply.pieces.len() + 4);
-    let mut push = |wait, delta: Value, finish: Option<&str>| {
-        for index in 0..choices {
+    let mut push = |wait, deltas: Vec<Value>, finish: Option<&str>| {
+        for (index, delta) in deltas.into_iter().enumerate() {
             chunk.choices = vec![
                 json!({"index": index, "delta": delta, "logprobs": null, "finish_reason": finish}),
             ];
-            let wait = if index == 0 {
-                wait
-            } else {
-                std::time::Duration::ZERO
-            };
-            events.push(Event {
-                wait,
-                data: chunk.json(),
-            });
+            let wait = if index == 0 { wait } else { Duration::ZERO };
+            events.push(Event::after(wait, chunk.json()));
         }
     };
+    let all = |delta: Value| vec![delta; reply.choices as usize];
     push(
         pace.next(),
-        json!({"role": "assistant", "content": "", "refusal": null}),
+        all(json!({"role": "assistant", "content": "", "refusal": null})),
         None,
     );
-    for (index, delta) in deltas(reply).into_iter().enumerate() {
-        // The role comes with the first token, so that one does not wait again.
-        let wait = if index == 0 {
-            std::time::Duration::ZERO
+    let mut is_first = true;
+    // The role comes with the first token, so that one does not wait again.
+    let mut wait = || {
+        if std::mem::replace(&mut is_first, false) {
+            Duration::ZERO
         } else {
             pace.next()
-        };
-        push(wait, delta, None);
+        }
+    };
+    for delta in deltas(reply) {
+        push(wait(), all(delta), None);
     }
-    push(std::time::Duration::ZERO, json!({}), Some(&reply.finish));
+    for (index, call) in reply.calls.iter().enumerate() {
+        let named = |choice| {
+            let function = json!({"name": call.name, "arguments": ""});
+            let id = call_id(exchange, reply, choice, index);
+            json!({"tool_calls": [{"index": index, "id": id, "type": "function", "function": function}]})
+        };
+        push(wait(), (0..reply.choices).map(named).collect(), None);
+        for piece in text::pieces(&arguments(call)) {
+            let fragment =
+                json!({"tool_calls": [{"index": index, "function": {"arguments": piece}}]});
+            push(wait(), all(fragment), None);
+        }
+    }
+    push(Duration::ZERO, all(json!({})), Some(reply::finish(reply)));
     if let Some(usage) = told {
         chunk.choices = Vec::new();
-        chunk.usage = Some(Some(usage));
+        chunk.usage = Some(reply::usage(&usage));
         events.push(Event::now(chunk.json()));
     }
-    events.push(Event::now(DONE.to_owned()));
+    events.push(Event::now(DONE.to_owned()).last());
     events
 }
 
 fn deltas(reply: &Reply) -> Vec<Value> {
-    let mut deltas: Vec<Value> = reply
-        .reasoning
-        .iter()
-        .map(|token| json!({"reasoning_content": token}))
-        .collect();
-    deltas.extend(reply.pieces.iter().map(|token| json!({"content": token})));
-    deltas.extend(
-        reply
-            .refusal
-            .iter()
-            .flat_map(|text| text::pieces(text))
-            .map(|token| json!({"refusal": token})),
-    );
-    for (index, call) in reply.calls.iter().enumerate() {
-        let named = json!({"name": call.name, "arguments": ""});
-        deltas.push(json!({"tool_calls": [{"index": index, "id": call.id, "type": "function", "function": named}]}));
-        let pieces = text::pieces(&call.arguments);
-        let fragment = |piece: String| json!({"tool_calls": [{"index": index, "function": {"arguments": piece}}]});
-        deltas.extend(pieces.into_iter().map(fragment));
-    }
-    deltas
+    let reasoning = reply.reasoning.iter();
+    let reasoning = reasoning.map(|token| json!({"reasoning_content": token}));
+    let content = reply.pieces.iter().map(|token| json!({"content": token}));
+    let refusal = reply.refusal.iter().flat_map(|text| text::pieces(text));
+    let refusal = refusal.map(|token| json!({"refusal": token}));
+    reasoning.chain(content).chain(refusal).collect()
 }

@@ -3,12 +3,16 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::DONE;
 use super::chat::{check_stream_options, wants_usage};
 use super::error::ApiError;
-use super::fields::{Kind, checked, empty_array};
-use super::reply::{self, Usage};
-use super::{DONE, Exchange};
+use super::fields::{checked, empty_array};
+use super::reply;
 use crate::answer::{Answer, Event};
+use crate::ask::Ask;
+use crate::exchange::Exchange;
+use crate::reply::{Reply, Usage};
+use crate::shape::Kind;
 use crate::text;
 
 const FIELDS: &[(&str, Kind)] = &[
@@ -42,38 +46,47 @@ pub(crate) fn serve(exchange: &Exchange<'_>) -> Result<Answer, ApiError> {
     let prompts = prompts(exchange)?;
     let choices = exchange.number_field("n").unwrap_or(1) as usize;
     let echoes = exchange.flag("echo") == Some(true);
-    let replies: Vec<reply::Reply> = prompts
+    let replies: Vec<Reply> = prompts
         .iter()
         .map(|prompt| {
-            let mut reply = reply::write(exchange, &prompt.text, Some(DEFAULT_MAX_TOKENS));
+            let ask = Ask {
+                prompt_tokens: prompt.tokens,
+                ..reply::ask(exchange, prompt.text.clone(), Some(DEFAULT_MAX_TOKENS))
+            };
+            let mut reply = crate::reply::write(exchange, &ask);
             if echoes {
                 reply.pieces.insert(0, prompt.text.clone());
             }
             reply
         })
+        .collect();
+    let usage = replies.iter().filter_map(|reply| reply.usage);
+    let usage = usage.reduce(|one, other| Usage {
+        input: one.input + other.input,
+        cached: one.cached + other.cached,
+        cache_write: one.cache_write + other.cache_write,
+        output: one.output + other.output,
+        reasoning: one.reasoning + other.reasoning,
+    });
+    let replies: Vec<Reply> = replies
+        .into_iter()
         .flat_map(|reply| std::iter::repeat_n(reply, choices))
         .collect();
-    let usage = Usage {
-        prompt: prompts.iter().map(|prompt| prompt.tokens).sum(),
-        completion: replies.iter().map(|reply| reply.completion_tokens).sum(),
-        reasoning: replies.iter().map(|reply| reply.reasoning_tokens).sum(),
-    };
-    let usage = Some(usage).filter(|_| exchange.behaviour.usage != Some(false));
     let base = json!({
         "id": exchange.id("cmpl"), "object": "text_completion", "created": exchange.created,
-        "model": exchange.model(), "system_fingerprint": "fp_simulator",
+        "model": exchange.model, "system_fingerprint": "fp_simulator",
     });
-    if exchange.flag("stream") == Some(true) && !exchange.never_stream {
+    if exchange.streams() {
         return Ok(Answer::events(events(exchange, &base, &replies, usage)));
     }
     let mut whole = base;
     whole["choices"] = replies
         .iter()
         .enumerate()
-        .map(|(index, reply)| choice(index, &reply.pieces.concat(), Some(&reply.finish)))
+        .map(|(index, reply)| choice(index, &reply.pieces.concat(), Some(reply::finish(reply))))
         .collect();
     if let Some(usage) = usage {
-        whole["usage"] = json!(usage);
+        whole["usage"] = reply::usage(&usage);
     }
     let wait = exchange.pace().whole(
         replies
@@ -135,7 +148,7 @@ fn choice(index: usize, text: &str, finish: Option<&str>) -> Value {
 fn events(
     exchange: &Exchange<'_>,
     base: &Value,
-    replies: &[reply::Reply],
+    replies: &[Reply],
     usage: Option<Usage>,
 ) -> Vec<Event> {
     let told = usage.filter(|_| wants_usage(exchange));
@@ -143,7 +156,7 @@ fn events(
         let mut chunk = base.clone();
         chunk["choices"] = choices;
         if told.is_some() {
-            chunk["usage"] = json!(usage);
+            chunk["usage"] = usage.as_ref().map_or(Value::Null, reply::usage);
         }
         chunk.to_string()
     };
@@ -151,19 +164,19 @@ fn events(
     let mut events = Vec::new();
     for (index, reply) in replies.iter().enumerate() {
         for piece in &reply.pieces {
-            events.push(Event {
-                wait: pace.next(),
-                data: chunk(json!([choice(index, piece, None)]), None),
-            });
+            events.push(Event::after(
+                pace.next(),
+                chunk(json!([choice(index, piece, None)]), None),
+            ));
         }
         events.push(Event::now(chunk(
-            json!([choice(index, "", Some(&reply.finish))]),
+            json!([choice(index, "", Some(reply::finish(reply)))]),
             None,
         )));
     }
     if told.is_some() {
         events.push(Event::now(chunk(json!([]), told)));
     }
-    events.push(Event::now(DONE.to_owned()));
+    events.push(Event::now(DONE.to_owned()).last());
     events
 }

@@ -5,11 +5,13 @@ use base64::prelude::BASE64_STANDARD;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::Exchange;
 use super::error::ApiError;
-use super::fields::{Kind, checked};
+use super::fields::checked;
 use crate::answer::Answer;
+use crate::exchange::Exchange;
+use crate::shape::Kind;
 use crate::text;
+use crate::vector::vector;
 
 const FIELDS: &[(&str, Kind)] = &[
     ("input", Kind::Any),
@@ -58,7 +60,7 @@ pub(crate) fn serve(exchange: &Exchange<'_>) -> Result<Answer, ApiError> {
         })
         .collect();
     let tokens: u64 = inputs.iter().map(|input| input.tokens).sum();
-    let mut body = json!({"object": "list", "data": data, "model": exchange.model()});
+    let mut body = json!({"object": "list", "data": data, "model": exchange.model});
     if exchange.behaviour.usage != Some(false) {
         body["usage"] = json!({"prompt_tokens": tokens, "total_tokens": tokens});
     }
@@ -103,22 +105,6 @@ fn inputs(exchange: &Exchange<'_>) -> Result<Vec<Input>, ApiError> {
         Some(item) => Ok(vec![of(item)?]),
         None => Err(invalid()),
     }
-}
-
-fn vector(text: &str, dimensions: usize) -> Vec<f32> {
-    // FNV-1a: any spread will do, as long as it never changes.
-    let seed = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let mut dice = fastrand::Rng::with_seed(seed);
-    let raw: Vec<f32> = (0..dimensions).map(|_| dice.f32() * 2.0 - 1.0).collect();
-    let length = raw
-        .iter()
-        .map(|value| value * value)
-        .sum::<f32>()
-        .sqrt()
-        .max(f32::MIN_POSITIVE);
-    raw.into_iter().map(|value| value / length).collect()
 }
 
 fn packed(vector: &[f32]) -> String {

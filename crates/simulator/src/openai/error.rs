@@ -1,11 +1,11 @@
 //! Errors in OpenAI's words.
 
-use http::{HeaderValue, Method, StatusCode};
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::Exchange;
 use crate::answer::Answer;
 use crate::behaviour::ErrorKind;
+use crate::exchange::Exchange;
 
 /// One error answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,22 @@ impl ApiError {
         }
     }
 
+    /// 400 about one parameter, without a code.
+    pub(crate) fn about(param: &str, message: impl Into<String>) -> Self {
+        Self {
+            param: Some(param.to_owned()),
+            ..Self::bad_request(message)
+        }
+    }
+
+    /// 404 for what was named and is not there.
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            ..Self::about("input", message)
+        }
+    }
+
     /// 404 for a path that is none.
     pub(crate) fn unknown_url(method: &Method, path: &str) -> Self {
         Self {
@@ -73,6 +89,14 @@ impl ApiError {
         }
     }
 
+    /// The same with another status, where one is wanted.
+    pub(crate) fn with_status(self, status: Option<StatusCode>) -> Self {
+        Self {
+            status: status.unwrap_or(self.status),
+            ..self
+        }
+    }
+
     /// As the body of an answer.
     pub(crate) fn json(&self) -> Value {
         json!({"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}})
@@ -87,7 +111,7 @@ impl ApiError {
 /// Refuses a missing key, and a wrong one where the settings name the right one.
 pub(crate) fn check_key(exchange: &Exchange<'_>) -> Result<(), ApiError> {
     let unauthorized = StatusCode::UNAUTHORIZED;
-    match (exchange.key(), &exchange.settings.api_key) {
+    match (exchange.key, &exchange.settings.api_key) {
         (None, _) => Err(ApiError {
             status: unauthorized,
             ..ApiError::bad_request(
@@ -123,60 +147,8 @@ fn masked(key: &str) -> String {
     format!("{head}{}{tail}", "*".repeat(chars.len() - 12))
 }
 
-/// Data of an error event in a stream.
-pub(crate) fn error_event() -> String {
-    words(ErrorKind::ServerError, None, None).json().to_string()
-}
-
-const HTML: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad \
-                    Gateway</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n";
-
-/// The error answer a behaviour asks for: its kind, else the one that goes with the status.
-pub(crate) fn failure(exchange: &Exchange<'_>) -> Option<Answer> {
-    let behaviour = exchange.behaviour;
-    let status = behaviour
-        .status
-        .and_then(|status| StatusCode::from_u16(status).ok());
-    let kind = match (behaviour.error, status) {
-        (Some(kind), _) => kind,
-        (None, Some(status)) if status.is_client_error() || status.is_server_error() => {
-            usual(status)
-        }
-        (None, Some(status)) => return Some(Answer::json(status, "")),
-        (None, None) if behaviour.body.is_some() => return Some(Answer::json(StatusCode::OK, "")),
-        (None, None) => return None,
-    };
-    if kind == ErrorKind::Html {
-        let mut answer = Answer::json(status.unwrap_or(StatusCode::OK), HTML);
-        answer.headers.insert(
-            http::header::CONTENT_TYPE,
-            HeaderValue::from_static("text/html; charset=utf-8"),
-        );
-        return Some(answer);
-    }
-    let error = words(kind, exchange.model(), exchange.key());
-    Some(
-        ApiError {
-            status: status.unwrap_or(error.status),
-            ..error
-        }
-        .answer(),
-    )
-}
-
-fn usual(status: StatusCode) -> ErrorKind {
-    match status.as_u16() {
-        401 => ErrorKind::InvalidApiKey,
-        403 => ErrorKind::PermissionDenied,
-        404 => ErrorKind::ModelNotFound,
-        429 => ErrorKind::RateLimit,
-        503 | 529 => ErrorKind::Overloaded,
-        500.. => ErrorKind::ServerError,
-        _ => ErrorKind::InvalidRequest,
-    }
-}
-
-fn words(kind: ErrorKind, model: Option<&str>, key: Option<&str>) -> ApiError {
+/// One of the errors a behaviour can ask for.
+pub(crate) fn words(kind: ErrorKind, model: Option<&str>, key: Option<&str>) -> ApiError {
     let model = model.unwrap_or("unknown");
     let error = |status: StatusCode,
                  kind: &'static str,

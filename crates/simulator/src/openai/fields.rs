@@ -2,22 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::Exchange;
 use super::error::ApiError;
-
-/// What a field must hold. Null is taken for every optional field, as the service does.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
-    Any,
-    Bool,
-    Number(f64, f64),
-    Integer(i64, i64),
-    Text,
-    Object,
-    Array,
-    TextOrArray,
-    TextOrObject,
-}
+use crate::exchange::Exchange;
+use crate::shape::{Flaw, Kind};
 
 /// The request's fields, once each is known and of its kind.
 pub(crate) fn checked<'a>(
@@ -56,7 +43,7 @@ pub(crate) fn checked<'a>(
         match fields.get(*name) {
             None => {}
             Some(Value::Null) if !required.contains(name) => {}
-            Some(value) => kind.check(name, value)?,
+            Some(value) => check_kind(*kind, name, value)?,
         }
     }
     check_model(exchange)?;
@@ -64,11 +51,8 @@ pub(crate) fn checked<'a>(
 }
 
 fn check_model(exchange: &Exchange<'_>) -> Result<(), ApiError> {
-    let served = &exchange.settings.models;
-    match exchange.model() {
-        Some(model) if !served.is_empty() && !served.iter().any(|name| name == model) => {
-            Err(ApiError::no_model(model))
-        }
+    match exchange.model {
+        Some(model) if !exchange.serves(model) => Err(ApiError::no_model(model)),
         _ => Ok(()),
     }
 }
@@ -99,6 +83,31 @@ pub(crate) fn empty_array(param: &str) -> ApiError {
     ApiError::invalid(param, "empty_array", message)
 }
 
+/// 400 for what a table of members found in the object `at` a path; the body itself has none.
+pub(crate) fn flawed(at: &str, flaw: Flaw, object: &Value) -> ApiError {
+    let of = |name: &str| {
+        if at.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{at}.{name}")
+        }
+    };
+    match flaw {
+        Flaw::NotObject => wrong_type(at, "an object", object),
+        Flaw::Unknown(name) => {
+            let param = of(&name);
+            let message = format!("Unknown parameter: '{param}'.");
+            ApiError::invalid(param, "unknown_parameter", message)
+        }
+        Flaw::Missing(name) => missing(&of(name)),
+        Flaw::WrongType(name, kind) => wrong_type(&of(name), words(kind), &object[name]),
+        Flaw::OutOfRange(name, kind, _) => match check_kind(kind, &of(name), &object[name]) {
+            Err(error) => error,
+            Ok(()) => wrong_type(&of(name), words(kind), &object[name]),
+        },
+    }
+}
+
 fn name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -111,41 +120,28 @@ fn name(value: &Value) -> &'static str {
     }
 }
 
-impl Kind {
-    fn check(self, param: &str, value: &Value) -> Result<(), ApiError> {
-        let fits = match self {
-            Self::Any => true,
-            Self::Bool => value.is_boolean(),
-            Self::Number(..) => value.is_number(),
-            Self::Integer(..) => value.is_i64() || value.is_u64(),
-            Self::Text => value.is_string(),
-            Self::Object => value.is_object(),
-            Self::Array => value.is_array(),
-            Self::TextOrArray => value.is_string() || value.is_array(),
-            Self::TextOrObject => value.is_string() || value.is_object(),
-        };
-        if !fits {
-            return Err(wrong_type(param, self.words(), value));
-        }
-        match self {
-            Self::Number(low, high) => in_range(param, value, low, high, "decimal"),
-            Self::Integer(low, high) => in_range(param, value, low as f64, high as f64, "integer"),
-            _ => Ok(()),
-        }
+fn check_kind(kind: Kind, param: &str, value: &Value) -> Result<(), ApiError> {
+    if !kind.fits(value) {
+        return Err(wrong_type(param, words(kind), value));
     }
+    match kind {
+        Kind::Number(low, high) => in_range(param, value, low, high, "decimal"),
+        Kind::Integer(low, high) => in_range(param, value, low as f64, high as f64, "integer"),
+        _ => Ok(()),
+    }
+}
 
-    fn words(self) -> &'static str {
-        match self {
-            Self::Any => "anything",
-            Self::Bool => "a boolean",
-            Self::Number(..) => "a decimal",
-            Self::Integer(..) => "an integer",
-            Self::Text => "a string",
-            Self::Object => "an object",
-            Self::Array => "an array",
-            Self::TextOrArray => "one of a string or array",
-            Self::TextOrObject => "one of a string or object",
-        }
+fn words(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Any => "anything",
+        Kind::Bool => "a boolean",
+        Kind::Number(..) => "a decimal",
+        Kind::Integer(..) => "an integer",
+        Kind::Text => "a string",
+        Kind::Object => "an object",
+        Kind::Array => "an array",
+        Kind::TextOrArray => "one of a string or array",
+        Kind::TextOrObject => "one of a string or object",
     }
 }
 

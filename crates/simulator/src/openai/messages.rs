@@ -5,6 +5,9 @@ use serde_json::{Map, Value};
 use super::error::ApiError;
 use super::fields::{empty_array, missing, wrong_type};
 
+/// Bytes that the id of a call may have.
+const MAX_CALL_ID: usize = 40;
+
 /// Refuses what the service would.
 pub(crate) fn check(messages: &[Value]) -> Result<(), ApiError> {
     if messages.is_empty() {
@@ -47,6 +50,17 @@ pub(crate) fn message_texts(message: &Value) -> impl Iterator<Item = &str> {
         .and_then(Value::as_str)
         .into_iter()
         .chain(parts.filter_map(|part| part.get("text")?.as_str()))
+}
+
+/// The results of tools that the messages end with.
+pub(crate) fn results(messages: &[Value]) -> Vec<String> {
+    let is_result = |message: &&Value| message.get("role").is_some_and(|role| role == "tool");
+    let results = messages.iter().rev().take_while(is_result);
+    let mut results: Vec<String> = results
+        .map(|message| message_texts(message).collect())
+        .collect();
+    results.reverse();
+    results
 }
 
 fn orphan(index: usize) -> ApiError {
@@ -95,6 +109,8 @@ fn check_shape<'a>(at: &str, message: &'a Map<String, Value>) -> Result<&'a str,
                 "refusal",
                 "audio",
                 "annotations",
+                // As in the answers: servers that tell reasoning so take it back.
+                "reasoning_content",
             ],
             &["text", "refusal"],
         ),
@@ -215,7 +231,17 @@ fn check_calls<'a>(at: &str, calls: &'a Value) -> Result<Vec<&'a str>, ApiError>
                 Some(other) => return Err(wrong_type(&param(), "a string", other)),
             }
         }
-        ids.extend(call.get("id").and_then(Value::as_str));
+        let id = call.get("id").and_then(Value::as_str).unwrap_or_default();
+        if id.len() > MAX_CALL_ID {
+            let param = format!("{at}.id");
+            let message = format!(
+                "Invalid '{param}': string too long. Expected a string with maximum length {MAX_CALL_ID}, but got a \
+                 string with length {} instead.",
+                id.len()
+            );
+            return Err(ApiError::invalid(param, "string_above_max_length", message));
+        }
+        ids.push(id);
     }
     Ok(ids)
 }

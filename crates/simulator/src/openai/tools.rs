@@ -2,19 +2,10 @@
 
 use serde_json::Value;
 
-use super::Exchange;
 use super::error::ApiError;
 use super::fields::{empty_array, missing, wrong_type};
-use crate::schema;
-
-/// A call in an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Call {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    /// JSON, as text.
-    pub(crate) arguments: String,
-}
+use crate::ask::{Choice, Tool};
+use crate::exchange::Exchange;
 
 /// Refuses what the service would.
 pub(crate) fn check(exchange: &Exchange<'_>) -> Result<(), ApiError> {
@@ -110,46 +101,29 @@ fn named_choice<'a>(exchange: &Exchange<'a>) -> Option<&'a str> {
     name(exchange.field("tool_choice")?)
 }
 
-/// The calls of an answer: the tool that was demanded; else all of them where parallel calls are asked for outright;
-/// else the first. None right after a tool's result, and none when the request forbids them.
-pub(crate) fn calls(exchange: &Exchange<'_>) -> Vec<Call> {
-    let last_role = exchange
-        .field("messages")
-        .and_then(|messages| messages.as_array()?.last()?.get("role")?.as_str());
-    let forbidden = exchange.field("tool_choice").and_then(Value::as_str) == Some("none");
-    let tools = exchange
-        .field("tools")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    if forbidden || last_role == Some("tool") {
-        return Vec::new();
-    }
-    let chosen: Vec<&Value> = match named_choice(exchange) {
-        Some(wanted) => tools
-            .iter()
-            .filter(|tool| name(tool) == Some(wanted))
-            .take(1)
-            .collect(),
-        None if exchange.flag("parallel_tool_calls") == Some(true) => tools.iter().collect(),
-        None => tools.iter().take(1).collect(),
+/// The tools offered, for the model.
+pub(crate) fn offered(exchange: &Exchange<'_>) -> Vec<Tool> {
+    let tools = exchange.field("tools").and_then(Value::as_array);
+    let offered = |tool: &Value| {
+        Some(Tool {
+            name: name(tool)?.to_owned(),
+            schema: tool
+                .pointer("/function/parameters")
+                .cloned()
+                .unwrap_or_default(),
+        })
     };
-    let call = |(index, tool): (usize, &Value)| Call {
-        id: format!(
-            "call_{}_{}_{index}",
-            exchange.settings.name, exchange.number
-        ),
-        name: name(tool).unwrap_or_default().to_owned(),
-        arguments: tool
-            .pointer("/function/parameters")
-            .map_or_else(|| "{}".to_owned(), arguments),
-    };
-    chosen.into_iter().enumerate().map(call).collect()
+    tools.into_iter().flatten().filter_map(offered).collect()
 }
 
-fn arguments(parameters: &Value) -> String {
-    match schema::example(parameters) {
-        object @ Value::Object(_) => object.to_string(),
-        _ => "{}".to_owned(),
+/// Which of them is to be called.
+pub(crate) fn choice(exchange: &Exchange<'_>) -> Choice {
+    match exchange.field("tool_choice") {
+        Some(Value::String(mode)) if mode == "none" => Choice::None,
+        Some(Value::String(mode)) if mode == "required" => Choice::Required,
+        Some(Value::Object(_)) => {
+            named_choice(exchange).map_or(Choice::Auto, |name| Choice::Named(name.to_owned()))
+        }
+        _ => Choice::Auto,
     }
 }

@@ -579,3 +579,80 @@ async fn a_marker_that_cannot_be_read_is_told() {
             .contains("simulator marker: unknown field `stauts`")
     );
 }
+
+#[tokio::test]
+async fn ids_and_members_of_messages_are_checked() {
+    let sim = start().await;
+    let call = |id: &str| json!([{"id": id, "type": "function", "function": {"name": "a", "arguments": "{}"}}]);
+    let turn = |assistant: Value, id: &str| {
+        let result = json!({"role": "tool", "tool_call_id": id, "content": "b"});
+        json!({"messages": [{"role": "user", "content": "a"}, assistant, result]})
+    };
+    let long = "x".repeat(41);
+    let calls = |id: &str| json!({"role": "assistant", "tool_calls": call(id)});
+    let mut thinking = calls("c");
+    thinking["thinking_blocks"] = json!([]);
+    let table = [
+        (turn(calls(&long), &long), "maximum length 40"),
+        (
+            turn(thinking, "c"),
+            "Unknown parameter: 'messages[1].thinking_blocks'.",
+        ),
+        (
+            turn(calls("c"), "d"),
+            "must be a response to a preceeding message",
+        ),
+    ];
+    for (extra, message) in table {
+        let error = post_chat(&sim, extra.clone()).await.json()["error"].clone();
+        let told = error["message"].as_str().unwrap();
+        assert!(told.contains(message), "{extra}: {told}");
+    }
+    let good = post_chat(&sim, turn(calls("c"), "c")).await;
+    assert_eq!(good.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn media_tell_what_arrived() {
+    let sim = start().await;
+    let speech = json!({"model": "m", "input": "hello", "voice": "v"});
+    let speech = post(&sim, "/v1/audio/speech", &speech).await;
+    assert_eq!(speech.header("content-type"), "audio/mpeg");
+    assert!(speech.body.ends_with(b"hello"));
+
+    let form = |file: &str| {
+        format!(
+            "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--b\r\nContent-Disposition: form-data; \
+             name=\"{file}\"; filename=\"a\"\r\n\r\n12345\r\n--b--\r\n"
+        )
+    };
+    let headers = [
+        ("authorization", "Bearer sk-test"),
+        ("content-type", "multipart/form-data; boundary=b"),
+    ];
+    let upload = async |path: &str, body: String| {
+        let pool = pool(false);
+        crate::support::send_with(&pool, &sim, Method::POST, path, &headers, body)
+            .await
+            .unwrap()
+            .json()
+    };
+    let heard = upload("/v1/audio/transcriptions", form("file")).await;
+    assert_eq!(heard["text"], "5 bytes heard by m");
+    let missing = upload("/v1/audio/transcriptions", form("other")).await;
+    assert_eq!(missing["error"]["param"], "file");
+    let edited = upload("/v1/images/edits", form("image")).await;
+    assert_eq!(edited["data"][0]["b64_json"], "MTIzNDU=");
+
+    let image = json!({"model": "m", "prompt": "a cat", "n": 2});
+    let image = post(&sim, "/v1/images/generations", &image).await.json();
+    assert_eq!(image["data"].as_array().unwrap().len(), 2);
+    let judged = json!({"input": ["peace", "violence"]});
+    let judged = post(&sim, "/v1/moderations", &judged).await.json();
+    assert_eq!(judged["results"][0]["flagged"], false);
+    assert_eq!(judged["results"][1]["flagged"], true);
+    let ranked = json!({"model": "m", "query": "red cat", "documents": ["dog", "red cat", "cat"], "top_n": 2});
+    let ranked = post(&sim, "/v1/rerank", &ranked).await.json();
+    assert_eq!(ranked["results"][0]["index"], 1);
+    assert_eq!(ranked["results"].as_array().unwrap().len(), 2);
+}

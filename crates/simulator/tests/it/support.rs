@@ -105,13 +105,29 @@ pub(crate) async fn send(
     path: &str,
     body: impl Into<Bytes>,
 ) -> Result<Reply, hyper_util::client::legacy::Error> {
-    let request = Request::builder()
+    let headers = [
+        ("authorization", "Bearer sk-test-0123456789"),
+        ("content-type", "application/json"),
+    ];
+    send_with(pool, sim, method, path, &headers, body).await
+}
+
+/// A request with these headers and no others.
+pub(crate) async fn send_with(
+    pool: &Pool,
+    sim: &Simulator,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Result<Reply, hyper_util::client::legacy::Error> {
+    let mut request = Request::builder()
         .method(method)
-        .uri(format!("{}{path}", sim.origin()))
-        .header("authorization", "Bearer sk-test-0123456789")
-        .header("content-type", "application/json")
-        .body(Full::new(body.into()))
-        .unwrap();
+        .uri(format!("{}{path}", sim.origin()));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(body.into())).unwrap();
     let (parts, mut incoming) = pool.request(request).await?.into_parts();
     let (mut body, mut complete) = (Vec::new(), true);
     while let Some(frame) = incoming.frame().await {
@@ -212,4 +228,16 @@ pub(crate) async fn until(mut holds: impl FnMut() -> bool) {
     while !holds() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+}
+
+/// `base` with the members of `extra` in place of its own; a null takes a member out.
+pub(crate) fn with(mut base: Value, extra: &Value) -> Value {
+    let members = base.as_object_mut().unwrap();
+    for (name, value) in extra.as_object().unwrap() {
+        match value {
+            Value::Null => drop(members.remove(name)),
+            value => drop(members.insert(name.clone(), value.clone())),
+        }
+    }
+    base
 }

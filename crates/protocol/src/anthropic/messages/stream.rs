@@ -1,0 +1,13 @@
+//! Streams.
+
+mod arguments;
+mod frame;
+mod reader;
+mod wire;
+mod writer;
+
+pub(crate) use reader::Reader;
+pub(crate) use writer::Writer;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,33 @@
+//! What one event of a stream says.
+
+use super::indices::Indices;
+use crate::{ProviderError, Usage};
+
+/// What is read from one event; its bytes go to the client as they came.
+#[derive(Debug, PartialEq, Eq, Default)]
+pub(super) struct Look {
+    /// It ends the stream.
+    pub(super) done: bool,
+    /// It holds something a client would keep: text, a tool call, reasoning, a refusal, or a finish reason.
+    pub(super) content: bool,
+    /// Answers that come to their finish reason in it: they are complete but for usage and the end marker.
+    pub(super) finished: Indices,
+    /// It finishes every answer there is.
+    pub(super) all_finished: bool,
+    /// It holds nothing but usage, as asked for with `stream_options.include_usage`.
+    pub(super) usage_only: bool,
+    /// What the provider says it used so far.
+    pub(super) usage: Option<Usage>,
+    /// Bytes of generated text in it.
+    pub(super) text_bytes: usize,
+    /// It is an error.
+    pub(super) error: Option<ProviderError>,
+}
+
+impl Look {
+    /// Notes text of `bytes`.
+    pub(super) fn text(&mut self, bytes: usize) {
+        self.text_bytes += bytes;
+        self.content |= bytes > 0;
+    }
+}

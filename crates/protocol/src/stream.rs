@@ -1,0 +1,141 @@
+//! One stream on its way to the client: passed on as it is, or translated; watched in either case.
+
+use bytes::Bytes;
+
+use crate::{
+    ClientError, Format, Malformed, ProviderError, Usage,
+    inspect::{Inspected, Inspection},
+    sse,
+    translate::{Progress, Reply, Translation},
+};
+
+/// What becomes of one event.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// For the client; may be empty.
+    pub bytes: Bytes,
+    /// Whether they hold something a client would keep: text, a tool call, reasoning, a refusal, or a finish reason.
+    pub content: bool,
+    /// The event is an error; nothing of it is for the client as it came.
+    pub error: Option<ProviderError>,
+}
+
+/// Watches one stream, and translates it where the client speaks another format than the provider.
+#[derive(Debug)]
+pub struct Stream {
+    way: Way,
+    /// Bytes of the prompt's text, for an estimate of tokens.
+    prompt_bytes: usize,
+    events: usize,
+}
+
+#[derive(Debug)]
+enum Way {
+    Pass(Box<Inspection>),
+    Translate(Box<Translation>),
+}
+
+impl Stream {
+    /// A stream that is passed on.
+    #[must_use]
+    pub fn pass(expected: Inspected, prompt_bytes: usize) -> Self {
+        Self {
+            way: Way::Pass(Box::new(Inspection::new(expected))),
+            prompt_bytes,
+            events: 0,
+        }
+    }
+
+    /// A stream of a provider that speaks `from`, for a client that speaks `to`.
+    #[must_use]
+    pub fn translate(from: Format, to: Format, reply: Reply, prompt_bytes: usize) -> Self {
+        Self {
+            way: Way::Translate(Box::new(Translation::new(from, to, reply))),
+            prompt_bytes,
+            events: 0,
+        }
+    }
+
+    /// A stream of a provider that speaks `from`, for a client of legacy Completions.
+    #[must_use]
+    pub fn complete(from: Format, reply: Reply, prompt_bytes: usize) -> Self {
+        Self {
+            way: Way::Translate(Box::new(Translation::completion(from, reply))),
+            prompt_bytes,
+            events: 0,
+        }
+    }
+
+    /// Takes the next event.
+    ///
+    /// # Errors
+    /// No client could read it.
+    pub fn look(&mut self, event: sse::Event) -> Result<Step, Malformed> {
+        let Some(data) = event.data() else {
+            // A comment or a lone `retry`; Gemini's clients fail at them, and a translation has its own pace.
+            return Ok(match &self.way {
+                Way::Pass(inspection) => inspection.aside(event.raw),
+                Way::Translate(_) => Step::default(),
+            });
+        };
+        // By the rules of event streams this is no event; clients that are less strict fail at it.
+        if data.is_empty() {
+            return Ok(Step::default());
+        }
+        self.events += 1;
+        match &mut self.way {
+            Way::Pass(inspection) => inspection.look(&event, &data),
+            Way::Translate(translation) => translation.look(&data),
+        }
+    }
+
+    /// Whether the end marker came.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.progress().done
+    }
+
+    /// Whether every answer has come to its finish reason, so that only the end marker can be missing.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.progress().is_complete()
+    }
+
+    /// Whether nothing came at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events == 0
+    }
+
+    /// What was used so far: as the provider says, else an estimate from what passed.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let progress = self.progress();
+        progress
+            .usage()
+            .unwrap_or_else(|| Usage::estimated(self.prompt_bytes, progress.text_bytes))
+    }
+
+    /// What a complete stream whose end marker is missing still needs, in the client's format.
+    pub fn finish(&mut self) -> Bytes {
+        match &mut self.way {
+            Way::Pass(inspection) => inspection.finish(),
+            Way::Translate(translation) => translation.finish(),
+        }
+    }
+
+    /// The event that tells the client of an error, after which nothing follows.
+    pub fn fail(&mut self, error: &ClientError) -> Bytes {
+        match &mut self.way {
+            Way::Pass(inspection) => inspection.fail(error),
+            Way::Translate(translation) => translation.fail(error),
+        }
+    }
+
+    fn progress(&self) -> &Progress {
+        match &self.way {
+            Way::Pass(inspection) => inspection.progress(),
+            Way::Translate(translation) => translation.progress(),
+        }
+    }
+}
