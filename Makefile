@@ -7,9 +7,12 @@ SHELL := /bin/bash
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 TOOLS := $(TARGET)/tools
 DENY_VERSION := 0.20.2
+FUZZ_VERSION := 0.13.2
+# Each fuzz target runs for so long.
+SECONDS_EACH := $(or $(SECONDS),60)
 PYTEST := .venv/bin/python -m pytest tests/e2e
 
-.PHONY: help run test lint fmt unit e2e e2e-all bench docs tools
+.PHONY: help run test lint fmt unit e2e e2e-all bench fuzz docs tools
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +34,7 @@ unit: ## Unit, integration and documentation tests, on SQLite, PostgreSQL and Ma
 	databases="$$(tests/databases)"; eval "$$databases"
 	cargo test --workspace --locked
 
-e2e: .venv/ready ## End to end on SQLite: the real binaries, driven by the official SDK
+e2e: .venv/ready tests/e2e/js/node_modules/ready ## End to end on SQLite: the real binaries, driven by the official SDKs
 	cargo build --workspace --bins --locked
 	BIN_DIR="$(TARGET)/debug" E2E_DATABASE=sqlite $(PYTEST)
 
@@ -41,8 +44,16 @@ e2e-all: e2e ## The same on PostgreSQL and MariaDB too
 
 bench: ## Load benchmark beside bare proxies, and the benchmarks of the hot path
 	cargo build --release --locked -p gateway -p migrator -p simulator-bin -p bench
-	"$(TARGET)/release/bench" run --gateway "$(TARGET)/release/gateway" --out "$(TARGET)/bench.json"
+	"$(TARGET)/release/bench" run --gateway "$(TARGET)/release/gateway" --rounds 3 --seconds 1.5 --out "$(TARGET)/bench.json"
 	cargo bench --locked -p router -p protocol -p health -p stats
+
+# The toolchain is the stable one, which has the sanitizers but keeps them behind a switch.
+fuzz: $(TOOLS)/cargo-fuzz-$(FUZZ_VERSION) ## Throw hostile bytes at every parser, for SECONDS=60 each
+	for target in envelope request response sse stream; do \
+		mkdir -p tests/fuzz/corpus/$$target; \
+		PATH="$(TOOLS)/bin:$$PATH" CARGO_TARGET_DIR="$(TARGET)/fuzz" RUSTC_BOOTSTRAP=1 \
+		cargo fuzz run --fuzz-dir tests/fuzz $$target tests/fuzz/corpus/$$target tests/fuzz/seeds/$$target -- -max_total_time=$(SECONDS_EACH) -rss_limit_mb=2048; \
+	done
 
 docs: ## The crates' documentation
 	cargo doc --workspace --no-deps --locked
@@ -53,7 +64,15 @@ $(TOOLS)/cargo-deny-$(DENY_VERSION):
 	cargo install cargo-deny --version $(DENY_VERSION) --locked --root "$(TOOLS)"
 	touch $@
 
+$(TOOLS)/cargo-fuzz-$(FUZZ_VERSION):
+	cargo install cargo-fuzz --version $(FUZZ_VERSION) --locked --root "$(TOOLS)"
+	touch $@
+
 .venv/ready: tests/e2e/requirements.txt tests/python
 	tests/python .venv
 	.venv/bin/pip install --quiet --requirement tests/e2e/requirements.txt
+	touch $@
+
+tests/e2e/js/node_modules/ready: tests/e2e/js/package-lock.json tests/node
+	tests/node tests/e2e/js
 	touch $@

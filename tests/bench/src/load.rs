@@ -40,6 +40,12 @@ pub(crate) struct Settings {
     /// Key sent to the target.
     #[arg(long, default_value = "sk-client")]
     pub(crate) key: String,
+    /// The protocol that is spoken, with target and reference alike.
+    #[arg(long, value_enum, default_value_t = Protocol::Chat)]
+    pub(crate) protocol: Protocol,
+    /// The model that is asked.
+    #[arg(long, default_value = "bench-model")]
+    pub(crate) model: String,
     /// What a request is.
     #[arg(long, value_enum, default_value_t = Shape::Small)]
     pub(crate) shape: Shape,
@@ -54,6 +60,20 @@ pub(crate) struct Settings {
     pub(crate) seconds: f64,
 }
 
+/// How clients speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Protocol {
+    /// OpenAI's Chat Completions.
+    Chat,
+    /// OpenAI's Responses.
+    Responses,
+    /// Anthropic's Messages.
+    Messages,
+    /// Gemini's `generateContent` and `streamGenerateContent`.
+    Gemini,
+}
+
 /// What a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -64,6 +84,13 @@ pub(crate) enum Shape {
     Large,
     /// 200 bytes, answered by a stream.
     Stream,
+}
+
+impl Settings {
+    /// What is sent to whom `key` is for.
+    fn request(&self, key: &str) -> Vec<u8> {
+        prompt::request(self.protocol, self.shape, &self.model, key)
+    }
 }
 
 /// How a load went. Durations are microseconds.
@@ -122,9 +149,10 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<Report> {
         latency: histogram()?,
         first_byte: histogram()?,
         report: Report::default(),
-        verifier: Verifier::new(right),
+        verifier: Verifier::new(settings.protocol, right)
+            .context("the reference's answer is of no use")?,
     }));
-    let request: Rc<[u8]> = prompt::request(settings.shape, &settings.key).into();
+    let request: Rc<[u8]> = settings.request(&settings.key).into();
     let start = Instant::now();
     let end = start + Duration::from_secs_f64(settings.seconds);
     let due = settings
@@ -151,7 +179,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<Report> {
 
 async fn reference(settings: &Settings) -> anyhow::Result<Vec<u8>> {
     let mut connection = Connection::open(settings.reference).await?;
-    let request = prompt::request(settings.shape, &settings.reference_key);
+    let request = settings.request(&settings.reference_key);
     let mut body = Vec::new();
     let head = connection.exchange(&request, &mut body).await?;
     anyhow::ensure!(
@@ -232,7 +260,7 @@ impl Tally {
         let verdict = if head.status == 200 {
             self.verifier.check(body)
         } else {
-            Err(format!("status {}", head.status))
+            Err(format!("status {}", head.status).into())
         };
         match verdict {
             Ok(()) => self.report.good += 1,
@@ -279,6 +307,7 @@ mod tests {
     async fn load(
         target: &Simulator,
         reference: &Simulator,
+        protocol: Protocol,
         shape: Shape,
         rate: Option<f64>,
     ) -> Report {
@@ -287,6 +316,8 @@ mod tests {
             reference: reference.address(),
             reference_key: "sk-provider".to_owned(),
             key: "sk-client".to_owned(),
+            protocol,
+            model: "bench-model".to_owned(),
             shape,
             connections: 4,
             rate,
@@ -306,25 +337,29 @@ mod tests {
     #[tokio::test]
     async fn every_shape_is_answered_and_counted() {
         let sim = fixed().await;
-        for shape in [Shape::Small, Shape::Large, Shape::Stream] {
-            for rate in [None, Some(400.0)] {
-                let before = sim.counts().received;
-                let report = load(&sim, &sim, shape, rate).await;
-                assert!(
-                    report.good > 0 && report.wrong == 0 && report.failed == 0,
-                    "{shape:?}: {report:?}"
-                );
-                assert_eq!(
-                    sim.counts().received - before,
-                    report.answered() + 1,
-                    "and the reference"
-                );
-                assert!(
-                    report.p50_us > 0.0 && report.max_us >= report.p999_us,
-                    "{report:?}"
-                );
+        for protocol in Protocol::value_variants() {
+            for shape in [Shape::Small, Shape::Large, Shape::Stream] {
+                for rate in [None, Some(400.0)] {
+                    let before = sim.counts().received;
+                    let report = load(&sim, &sim, *protocol, shape, rate).await;
+                    assert!(
+                        report.good > 0 && report.wrong == 0 && report.failed == 0,
+                        "{protocol:?} {shape:?}: {report:?}"
+                    );
+                    assert_eq!(
+                        sim.counts().received - before,
+                        report.answered() + 1,
+                        "and the reference"
+                    );
+                    assert!(
+                        report.p50_us > 0.0 && report.max_us >= report.p999_us,
+                        "{report:?}"
+                    );
+                }
             }
         }
+        let counts = sim.counts();
+        assert_eq!(sim.requests().len(), 0, "all of them fixed: {counts:?}");
     }
 
     #[tokio::test]
@@ -352,15 +387,17 @@ mod tests {
                 false,
             ),
         ];
-        for (behaviour, answered) in table {
-            sim.fail(behaviour.clone());
-            let report = load(&sim, &right, Shape::Stream, None).await;
-            assert_eq!(report.good, 0, "{behaviour:?}");
-            assert_eq!(
-                (report.wrong > 0, report.failed > 0),
-                (answered, !answered),
-                "{behaviour:?}: {report:?}"
-            );
+        for protocol in Protocol::value_variants() {
+            for (behaviour, answered) in &table {
+                sim.fail(behaviour.clone());
+                let report = load(&sim, &right, *protocol, Shape::Stream, None).await;
+                assert_eq!(report.good, 0, "{protocol:?} {behaviour:?}");
+                assert_eq!(
+                    (report.wrong > 0, report.failed > 0),
+                    (*answered, !answered),
+                    "{protocol:?} {behaviour:?}: {report:?}"
+                );
+            }
         }
     }
 }

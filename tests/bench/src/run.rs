@@ -7,6 +7,7 @@
 mod gateway;
 mod process;
 mod report;
+mod scenario;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,12 +16,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use serde::Serialize;
 
-use crate::load::{Report, Shape};
+use crate::load::Report;
 use gateway::Gateway;
 use process::{Cores, Spawned};
 use report::{Accounting, Memory, Results, Sample};
+use scenario::{Case, Scenario};
 
 /// What to measure, and for how long.
 #[derive(Clone, Debug, clap::Args)]
@@ -44,7 +45,7 @@ pub(crate) struct Settings {
     #[arg(long, default_value_t = 1.0)]
     warmup: f64,
     /// Scenarios to run, comma-separated.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Scenario::Small, Scenario::Large, Scenario::Stream, Scenario::Steady])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Scenario::Small, Scenario::Large, Scenario::Stream, Scenario::Steady, Scenario::Translate])]
     scenarios: Vec<Scenario>,
     /// Requests per second of the steady scenario.
     #[arg(long, default_value_t = 2000.0)]
@@ -61,30 +62,6 @@ pub(crate) struct Settings {
     /// File for all figures as JSON.
     #[arg(long)]
     out: Option<PathBuf>,
-}
-
-/// One kind of load.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Scenario {
-    /// 200 bytes in, a short answer, 64 connections that never pause.
-    Small,
-    /// The same with a prompt of 100 kB.
-    Large,
-    /// 64 streams at once, without pause between chunks.
-    Stream,
-    /// Small requests at a fixed rate, for latency without queueing.
-    Steady,
-}
-
-impl Scenario {
-    fn shape(self) -> Shape {
-        match self {
-            Self::Small | Self::Steady => Shape::Small,
-            Self::Large => Shape::Large,
-            Self::Stream => Shape::Stream,
-        }
-    }
 }
 
 /// Something that takes requests and is measured.
@@ -199,37 +176,32 @@ impl Bench<'_> {
     fn measure(&self, systems: &mut [System]) -> anyhow::Result<Results> {
         let mut results = Results::default();
         for &scenario in &self.settings.scenarios {
-            for system in systems.iter_mut() {
-                self.load(system, scenario, self.settings.warmup)?;
+            let cases = scenario.cases();
+            for (case, system) in turns(&cases, systems.len()) {
+                if case.concerns(systems[system].name) {
+                    self.load(&mut systems[system], case, self.settings.warmup)?;
+                }
             }
             for round in 0..self.settings.rounds {
-                for system in systems.iter_mut() {
+                for (case, system) in turns(&cases, systems.len()) {
+                    let system = &mut systems[system];
+                    if !case.concerns(system.name) {
+                        continue;
+                    }
                     let before = system.cpu()?;
-                    let load = self.load(system, scenario, self.settings.seconds)?;
+                    let load = self.load(system, case, self.settings.seconds)?;
                     let cpu = system
                         .cpu()?
                         .zip(before)
                         .map(|(after, before)| after.saturating_sub(before));
-                    results.add(Sample::new(
-                        scenario.shape(),
-                        scenario_name(scenario),
-                        system.name,
-                        round,
-                        &load,
-                        cpu,
-                    ));
+                    results.add(Sample::new(*case, system.name, round, &load, cpu));
                 }
             }
         }
         Ok(results)
     }
 
-    fn load(
-        &self,
-        system: &mut System,
-        scenario: Scenario,
-        seconds: f64,
-    ) -> anyhow::Result<Report> {
+    fn load(&self, system: &mut System, case: &Case, seconds: f64) -> anyhow::Result<Report> {
         let mut command = self.cores.load(&self.myself);
         command.args([
             "load",
@@ -245,12 +217,10 @@ impl Bench<'_> {
             PROVIDER_KEY,
         ]);
         command.args(["--seconds", &seconds.to_string()]);
-        let shape = scenario
-            .shape()
-            .to_possible_value()
-            .context("every shape has a name")?;
-        command.args(["--shape", shape.get_name()]);
-        if scenario == Scenario::Steady {
+        command.args(["--model", case.model()]);
+        command.args(["--protocol", &name(case.protocol())]);
+        command.args(["--shape", &name(case.shape)]);
+        if case.scenario == Scenario::Steady {
             command.args(["--rate", &self.settings.rate.to_string()]);
         }
         let output = command
@@ -270,8 +240,16 @@ impl Bench<'_> {
     }
 }
 
-fn scenario_name(scenario: Scenario) -> String {
-    scenario
+/// Each case on each system, in the order of their turns.
+fn turns(cases: &[Case], systems: usize) -> impl Iterator<Item = (&Case, usize)> {
+    cases
+        .iter()
+        .flat_map(move |case| (0..systems).map(move |system| (case, system)))
+}
+
+/// What a value is called on the command line.
+fn name<T: ValueEnum>(value: T) -> String {
+    value
         .to_possible_value()
         .map(|value| value.get_name().to_owned())
         .unwrap_or_default()

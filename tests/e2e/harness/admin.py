@@ -26,9 +26,11 @@ class Admin:
     def delete(self, path: str, **parameters: Any) -> None:
         self._checked(self.http.delete(path, params=parameters), 204)
 
-    def provider(self, name: str, base_url: str, api_key: str, enabled: bool = True, **config: Any) -> Json:
+    def provider(
+        self, name: str, base_url: str, api_key: str, enabled: bool = True, kind: str = "openai", **config: Any
+    ) -> Json:
         whole = {"base_url": base_url, "api_key": api_key, **config}
-        return self.post("/providers", {"name": name, "type": "openai", "config": whole, "enabled": enabled})
+        return self.post("/providers", {"name": name, "type": kind, "config": whole, "enabled": enabled})
 
     def model(self, name: str, **fields: Any) -> Json:
         return self.post("/models", {"name": name, **fields})

@@ -6,8 +6,10 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import httpx
 import openai
+from google import genai
 
 from .admin import Admin
 from .database import Database
@@ -51,7 +53,7 @@ class Gateway:
             "HEALTH_CHECK_ENABLED": "false",
         } | variables
         self._variables = {name: value for name, value in settings.items() if value is not None}
-        self._clients: list[openai.OpenAI] = []
+        self._clients: list[openai.OpenAI | anthropic.Anthropic | genai.Client] = []
         self._ends: list[Process] = []
         self.port = free_port()
         self.process = self._start()
@@ -80,6 +82,20 @@ class Gateway:
         """The official SDK, only told where to go. It does not retry, so that one call is one request."""
         options = {"max_retries": 0, "timeout": 60.0} | options
         client = openai.OpenAI(base_url=f"{self.url}{prefix}/v1", api_key=key, **options)
+        self._clients.append(client)
+        return client
+
+    def anthropic(self, key: str = CLIENT_KEY, prefix: str = "", **options: Any) -> anthropic.Anthropic:
+        """The same of Anthropic."""
+        options = {"max_retries": 0, "timeout": 60.0} | options
+        client = anthropic.Anthropic(base_url=f"{self.url}{prefix}", api_key=key, **options)
+        self._clients.append(client)
+        return client
+
+    def genai(self, key: str = CLIENT_KEY, prefix: str = "") -> genai.Client:
+        """The same of Google; it does not retry unless told to."""
+        options = genai.types.HttpOptions(base_url=f"{self.url}{prefix}", api_version="v1beta", timeout=60_000)
+        client = genai.Client(api_key=key, http_options=options)
         self._clients.append(client)
         return client
 

@@ -25,7 +25,7 @@ class Seen:
 
     @property
     def prompt(self) -> str:
-        """The last message's text, or the input of what has no messages."""
+        """The last message's text, or the input of what has no messages, in OpenAI's protocol."""
         if "messages" in self.body:
             return self.body["messages"][-1]["content"]
         return self.body.get("input") or self.body.get("prompt")
@@ -72,7 +72,7 @@ class Simulator:
         self._process.end()
 
 
-def mark(text: str, at: Simulator | None = None, **behaviour: Any) -> str:
+def mark(prompt: str, /, at: Simulator | None = None, **behaviour: Any) -> str:
     """A prompt that makes one simulator, or any, behave so for this request only."""
     target = f"@{at.name}" if at else ""
-    return f"{text} [[sim{target}:{json.dumps(behaviour)}]]"
+    return f"{prompt} [[sim{target}:{json.dumps(behaviour)}]]"

@@ -40,14 +40,18 @@ class Stack:
         simulator: Simulator,
         association: Json | None = None,
         api_key: str = PROVIDER_KEY,
+        kind: str = "openai",
+        provider_model: str | None = None,
         **config: Any,
     ) -> Json:
-        """Makes a provider of the simulator and gives it the model."""
+        """Makes a provider of the simulator, of this type, and gives it the model."""
         admin = self.gateway.admin
         name = f"{simulator.name}-{next(_numbers)}"
-        provider = admin.provider(name, simulator.base_url, api_key, **config)
+        # What the vendor's own SDK takes: OpenAI's ends in the version, the others' before it.
+        address = simulator.base_url if kind == "openai" else simulator.base_url.removesuffix("/v1")
+        provider = admin.provider(name, address, api_key, kind=kind, **config)
         self.providers.append(provider)
-        provider_model = f"{self.name}-at-{simulator.name}"
+        provider_model = provider_model or f"{self.name}-at-{simulator.name}"
         self.associations.append(admin.associate(self.model, provider, provider_model, **association or {}))
         return provider
 

@@ -1,18 +1,30 @@
-//! The requests that are sent.
+//! The requests that are sent: the same meaning in each protocol.
 
 use serde_json::{Value, json};
 
-use super::Shape;
+use super::{Protocol, Shape};
 
 /// What the requests of the large shape add up to.
 const LARGE_BYTES: usize = 100_000;
 const LARGE_MESSAGES: usize = 50;
 
-/// A chat request as the bytes of HTTP/1.1.
-pub(crate) fn request(shape: Shape, key: &str) -> Vec<u8> {
-    let body = body(shape).to_string();
+const SYSTEM: &str = "You are brief.";
+const SHORT: &str =
+    "Explain in three sentences how a load balancer chooses among servers, and why.";
+/// Messages must name a bound; no answer comes near it.
+const MOST_TOKENS: u32 = 4096;
+
+/// A request for text as the bytes of HTTP/1.1.
+pub(crate) fn request(protocol: Protocol, shape: Shape, model: &str, key: &str) -> Vec<u8> {
+    let body = body(protocol, shape, model).to_string();
+    let path = path(protocol, shape, model);
+    let credentials = match protocol {
+        Protocol::Chat | Protocol::Responses => format!("authorization: Bearer {key}"),
+        Protocol::Messages => format!("x-api-key: {key}\r\nanthropic-version: 2023-06-01"),
+        Protocol::Gemini => format!("x-goog-api-key: {key}"),
+    };
     let mut request = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {key}\r\ncontent-type: \
+        "POST {path} HTTP/1.1\r\nhost: bench\r\n{credentials}\r\ncontent-type: \
          application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     )
@@ -21,25 +33,68 @@ pub(crate) fn request(shape: Shape, key: &str) -> Vec<u8> {
     request
 }
 
-fn body(shape: Shape) -> Value {
-    let short = "Explain in three sentences how a load balancer chooses among servers, and why.";
-    let system = json!({"role": "system", "content": "You are brief."});
-    let messages = match shape {
-        Shape::Small | Shape::Stream => vec![system, json!({"role": "user", "content": short})],
+fn path(protocol: Protocol, shape: Shape, model: &str) -> String {
+    match protocol {
+        Protocol::Chat => "/v1/chat/completions".to_owned(),
+        Protocol::Responses => "/v1/responses".to_owned(),
+        Protocol::Messages => "/v1/messages".to_owned(),
+        Protocol::Gemini if shape == Shape::Stream => {
+            format!("/v1beta/models/{model}:streamGenerateContent?alt=sse")
+        }
+        Protocol::Gemini => format!("/v1beta/models/{model}:generateContent"),
+    }
+}
+
+/// Who says what, apart from the system's words.
+fn turns(shape: Shape) -> Vec<(bool, String)> {
+    match shape {
+        Shape::Small | Shape::Stream => vec![(true, SHORT.to_owned())],
         Shape::Large => (0..LARGE_MESSAGES)
             .map(|index| {
-                let role = if index % 2 == 0 { "user" } else { "assistant" };
-                let text: String = short
-                    .chars()
-                    .cycle()
-                    .take(LARGE_BYTES / LARGE_MESSAGES - 40)
-                    .collect();
-                json!({"role": role, "content": text})
+                let text = SHORT.chars().cycle();
+                let text = text.take(LARGE_BYTES / LARGE_MESSAGES - 40).collect();
+                (index % 2 == 0, text)
             })
             .collect(),
+    }
+}
+
+fn body(protocol: Protocol, shape: Shape, model: &str) -> Value {
+    let role = |is_user: bool| if is_user { "user" } else { "assistant" };
+    let message = |(is_user, text): (bool, String)| json!({"role": role(is_user), "content": text});
+    let turns = turns(shape).into_iter();
+    // The long prompt brings its own beginning.
+    let system = (shape != Shape::Large).then_some(SYSTEM);
+    let mut body = match protocol {
+        Protocol::Chat => {
+            let system = system.map(|text| json!({"role": "system", "content": text}));
+            let messages: Vec<Value> = system.into_iter().chain(turns.map(message)).collect();
+            json!({"model": model, "messages": messages, "temperature": 0.5})
+        }
+        Protocol::Responses => {
+            let input: Vec<Value> = turns.map(message).collect();
+            json!({"model": model, "instructions": system, "input": input, "temperature": 0.5})
+        }
+        Protocol::Messages => {
+            let messages: Vec<Value> = turns.map(message).collect();
+            let system = system.unwrap_or_default();
+            json!({
+                "model": model, "system": system, "messages": messages, "max_tokens": MOST_TOKENS, "temperature": 0.5,
+            })
+        }
+        Protocol::Gemini => {
+            let role = |is_user: bool| if is_user { "user" } else { "model" };
+            let content =
+                |(is_user, text)| json!({"role": role(is_user), "parts": [{"text": text}]});
+            let contents: Vec<Value> = turns.map(content).collect();
+            let mut body = json!({"contents": contents, "generationConfig": {"temperature": 0.5}});
+            if let Some(system) = system {
+                body["systemInstruction"] = json!({"parts": [{"text": system}]});
+            }
+            body
+        }
     };
-    let mut body = json!({"model": "bench-model", "messages": messages, "temperature": 0.5});
-    if shape == Shape::Stream {
+    if shape == Shape::Stream && protocol != Protocol::Gemini {
         body["stream"] = json!(true);
     }
     body
@@ -47,17 +102,24 @@ fn body(shape: Shape) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum as _;
+
     use super::*;
 
     #[test]
     fn bodies_are_as_long_as_they_say() {
-        for (shape, expected) in [
-            (Shape::Small, 150..250),
-            (Shape::Large, 95_000..105_000),
-            (Shape::Stream, 150..250),
-        ] {
-            let length = body(shape).to_string().len();
-            assert!(expected.contains(&length), "{shape:?}: {length}");
+        for protocol in Protocol::value_variants() {
+            for (shape, expected) in [
+                (Shape::Small, 150..260),
+                (Shape::Large, 95_000..105_000),
+                (Shape::Stream, 150..260),
+            ] {
+                let length = body(*protocol, shape, "bench-model").to_string().len();
+                assert!(
+                    expected.contains(&length),
+                    "{protocol:?} {shape:?}: {length}"
+                );
+            }
         }
     }
 }

@@ -30,7 +30,8 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Migrates a fresh SQLite file, starts the gateway, and gives it the simulator as provider of `bench-model`.
+    /// Migrates a fresh SQLite file, starts the gateway, and gives it the simulator as a provider of each type:
+    /// of `bench-model` and `bench-openai`, of `bench-anthropic`, and of `bench-gemini`.
     pub(crate) async fn start(
         cores: &Cores,
         binary: &Path,
@@ -91,14 +92,23 @@ impl Gateway {
     }
 
     async fn configure(&self, upstream: SocketAddr) -> anyhow::Result<()> {
-        let config = json!({"base_url": format!("http://{upstream}/v1"), "api_key": PROVIDER_KEY});
-        let provider = json!({"name": "simulator", "type": "openai", "config": config});
-        let provider_id = self.create("/api/providers", &provider).await?;
-        let model_id = self
-            .create("/api/models", &json!({"name": "bench-model"}))
-            .await?;
-        let association = json!({"model_id": model_id, "provider_id": provider_id, "provider_model": "bench-upstream"});
-        self.create("/api/model-providers", &association).await?;
+        for (kind, base, models) in [
+            ("openai", "/v1", &["bench-model", "bench-openai"][..]),
+            ("anthropic", "", &["bench-anthropic"]),
+            ("gemini", "", &["bench-gemini"]),
+        ] {
+            let config =
+                json!({"base_url": format!("http://{upstream}{base}"), "api_key": PROVIDER_KEY});
+            let provider = json!({"name": kind, "type": kind, "config": config});
+            let provider_id = self.create("/api/providers", &provider).await?;
+            for name in models {
+                let model_id = self.create("/api/models", &json!({"name": name})).await?;
+                let association = json!({
+                    "model_id": model_id, "provider_id": provider_id, "provider_model": "bench-upstream",
+                });
+                self.create("/api/model-providers", &association).await?;
+            }
+        }
         Ok(())
     }
 

@@ -8,7 +8,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::load::{Report, Shape};
+use super::name;
+use super::scenario::{Case, Direction, Provider};
+use crate::load::{Protocol, Report};
 
 /// The system the others are compared with.
 const BASE: &str = "bare-inspect";
@@ -16,10 +18,10 @@ const BASE: &str = "bare-inspect";
 /// One turn of one system.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Sample {
-    scenario: String,
+    #[serde(flatten)]
+    case: Case,
     system: &'static str,
     round: usize,
-    shape: Shape,
     /// User and system time of the process per request; none for the simulator.
     cpu_us_per_request: Option<f64>,
     load: Report,
@@ -28,8 +30,7 @@ pub(crate) struct Sample {
 impl Sample {
     /// A turn in which the process used `cpu`.
     pub(crate) fn new(
-        shape: Shape,
-        scenario: String,
+        case: Case,
         system: &'static str,
         round: usize,
         load: &Report,
@@ -38,10 +39,9 @@ impl Sample {
         let requests = (load.answered() + load.failed).max(1) as f64;
         let cpu_us_per_request = cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / requests);
         Self {
-            scenario,
+            case,
             system,
             round,
-            shape,
             cpu_us_per_request,
             load: load.clone(),
         }
@@ -114,14 +114,11 @@ impl Results {
             .iter()
             .find(|sample| sample.load.wrong + sample.load.failed > 0);
         if let Some(Sample {
-            system,
-            scenario,
-            load,
-            ..
+            system, case, load, ..
         }) = bad
         {
             anyhow::bail!(
-                "{system} was wrong or silent in {scenario}: {}",
+                "{system} was wrong or silent in {case:?}: {}",
                 load.first_error.as_deref().unwrap_or("?")
             );
         }
@@ -136,36 +133,8 @@ impl Results {
     }
 
     fn table(&self) -> String {
-        let mut text = String::from(
-            "| scenario | system | good/s | CPU us/request | CPU / bare-inspect | p50 us | p99 us | p50 - bare1 us | bad |\n\
-             |---|---|---|---|---|---|---|---|---|\n",
-        );
-        let mut seen: Vec<(&str, &str)> = Vec::new();
-        for Sample {
-            scenario, system, ..
-        } in &self.samples
-        {
-            if seen.contains(&(scenario, system)) {
-                continue;
-            }
-            seen.push((scenario, system));
-            let line = self.line(scenario, system);
-            let base = self.line(scenario, BASE).cpu_us;
-            let cpu = line
-                .cpu_us
-                .map_or("-".to_owned(), |cpu| format!("{cpu:.1}"));
-            let ratio = line
-                .cpu_us
-                .zip(base)
-                .map_or("-".to_owned(), |(cpu, base)| format!("{:.2}", cpu / base));
-            let added = line.p50_us - self.line(scenario, "bare1").p50_us;
-            // Writing to a String cannot fail.
-            let _ = writeln!(
-                text,
-                "| {scenario} | {system} | {:.0} | {cpu} | {ratio} | {:.0} | {:.0} | {added:+.0} | {} |",
-                line.per_second, line.p50_us, line.p99_us, line.bad
-            );
-        }
+        let mut text = self.systems_table();
+        text.push_str(&self.directions_table());
         text.push_str("\n| system | idle MB | peak MB | after MB |\n|---|---|---|---|\n");
         for memory in &self.memory {
             let [idle, peak, after] =
@@ -190,11 +159,84 @@ impl Results {
         text
     }
 
-    fn line(&self, scenario: &str, system: &str) -> Line {
+    /// What was measured, each once, in the order of the first turns.
+    fn measured(&self, translates: bool) -> Vec<(Case, &'static str)> {
+        let mut seen = Vec::new();
+        for Sample { case, system, .. } in &self.samples {
+            if case.direction.is_some() == translates && !seen.contains(&(*case, *system)) {
+                seen.push((*case, *system));
+            }
+        }
+        seen
+    }
+
+    /// The systems beside one another.
+    fn systems_table(&self) -> String {
+        let mut text = String::from(
+            "| scenario | system | good/s | CPU us/request | CPU / bare-inspect | p50 us | p99 us | p50 - bare1 us | bad |\n\
+             |---|---|---|---|---|---|---|---|---|\n",
+        );
+        for (case, system) in self.measured(false) {
+            let line = self.line(case, system);
+            let base = self.line(case, BASE).cpu_us;
+            let added = line.p50_us - self.line(case, "bare1").p50_us;
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "| {} | {system} | {:.0} | {} | {} | {:.0} | {:.0} | {added:+.0} | {} |",
+                name(case.scenario),
+                line.per_second,
+                shown(line.cpu_us, 1),
+                shown(ratio(line.cpu_us, base), 2),
+                line.p50_us,
+                line.p99_us,
+                line.bad
+            );
+        }
+        text
+    }
+
+    /// The gateway's directions beside passing the same client's requests through, and beside [`BASE`].
+    fn directions_table(&self) -> String {
+        let measured = self.measured(true);
+        if measured.is_empty() {
+            return String::new();
+        }
+        let mut text = String::from(
+            "\n| answer | client | provider | system | good/s | CPU us/request | CPU / pass-through | CPU / bare-inspect | p50 us | bad |\n\
+             |---|---|---|---|---|---|---|---|---|---|\n",
+        );
+        for (case, system) in measured {
+            let Some(Direction { client, provider }) = case.direction else {
+                continue;
+            };
+            let line = self.line(case, system);
+            let toward = |client: Protocol, system: &str| {
+                let direction = Some(Direction::natural(client));
+                self.line(Case { direction, ..case }, system).cpu_us
+            };
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {system} | {:.0} | {} | {} | {} | {:.0} | {} |",
+                name(case.shape),
+                name(client),
+                told(provider),
+                line.per_second,
+                shown(line.cpu_us, 1),
+                shown(ratio(line.cpu_us, toward(client, "gateway")), 2),
+                shown(ratio(line.cpu_us, toward(Protocol::Chat, BASE)), 2),
+                line.p50_us,
+                line.bad
+            );
+        }
+        text
+    }
+
+    fn line(&self, case: Case, system: &str) -> Line {
         let turns: Vec<&Sample> = self
             .samples
             .iter()
-            .filter(|sample| sample.scenario == scenario && sample.system == system)
+            .filter(|sample| sample.case == case && sample.system == system)
             .collect();
         let of = |value: fn(&Report) -> f64| {
             median(turns.iter().map(|turn| value(&turn.load)).collect())
@@ -217,6 +259,22 @@ impl Results {
     }
 }
 
+fn ratio(value: Option<f64>, base: Option<f64>) -> Option<f64> {
+    value.zip(base).map(|(value, base)| value / base)
+}
+
+fn shown(value: Option<f64>, digits: usize) -> String {
+    value.map_or("-".to_owned(), |value| format!("{value:.digits$}"))
+}
+
+fn told(provider: Provider) -> &'static str {
+    match provider {
+        Provider::OpenAi => "openai",
+        Provider::Anthropic => "anthropic",
+        Provider::Gemini => "gemini",
+    }
+}
+
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
@@ -229,7 +287,15 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::scenario::Scenario;
     use super::*;
+    use crate::load::Shape;
+
+    const SMALL: Case = Case {
+        scenario: Scenario::Small,
+        shape: Shape::Small,
+        direction: None,
+    };
 
     #[test]
     fn medians_are_in_the_middle() {
@@ -258,16 +324,9 @@ mod tests {
                 ..Report::default()
             };
             let cpu = Some(Duration::from_millis(cpu_ms));
-            results.add(Sample::new(
-                Shape::Small,
-                "small".to_owned(),
-                system,
-                0,
-                &load,
-                cpu,
-            ));
+            results.add(Sample::new(SMALL, system, 0, &load, cpu));
         }
-        let line = results.line("small", "gateway");
+        let line = results.line(SMALL, "gateway");
         assert_eq!(
             (line.per_second, line.cpu_us, line.bad),
             (30.0, Some(30.0), 1)
@@ -280,6 +339,34 @@ mod tests {
             results.table()
         );
         assert!(results.check().is_err(), "a wrong answer fails the run");
+    }
+
+    #[test]
+    fn a_direction_stands_beside_its_clients_pass_through() {
+        let mut results = Results::default();
+        let direction = |client, provider| Case {
+            scenario: Scenario::Translate,
+            direction: Some(Direction { client, provider }),
+            ..SMALL
+        };
+        for (client, provider, system, cpu_ms) in [
+            (Protocol::Chat, Provider::OpenAi, BASE, 10),
+            (Protocol::Chat, Provider::OpenAi, "gateway", 15),
+            (Protocol::Messages, Provider::OpenAi, "gateway", 30),
+            (Protocol::Messages, Provider::Anthropic, "gateway", 20),
+        ] {
+            let load = Report {
+                good: 1000,
+                ..Report::default()
+            };
+            let cpu = Some(Duration::from_millis(cpu_ms));
+            let case = direction(client, provider);
+            results.add(Sample::new(case, system, 0, &load, cpu));
+        }
+        let table = results.directions_table();
+        let expected = "| small | messages | openai | gateway | 0 | 30.0 | 1.50 | 3.00 |";
+        assert!(table.contains(expected), "{table}");
+        assert_eq!(results.measured(false), []);
     }
 
     #[test]
