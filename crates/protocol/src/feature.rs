@@ -97,9 +97,9 @@ features! {
     CacheControl, "Cache marks", ["messages.content.prompt_cache_breakpoint", "input.content.prompt_cache_breakpoint", "cache_control", ""],
         [HINT, HINT, Carried, HINT];
     OwnThinking, "Reasoning of earlier turns, signed by this provider's family", ["messages.thinking_blocks", "input.encrypted_content", "messages.content.thinking", "contents.parts.thoughtSignature"],
-        [Adapted("no OpenAI-type server takes signed reasoning in Chat Completions: left out"), Carried, Carried, Carried];
+        [Dropped("only its maker reads it"), Carried, Carried, Carried];
     ForeignThinking, "Reasoning of earlier turns, signed by another family or unsigned", ["messages.reasoning_content", "input.summary", "messages.content.thinking", "contents.parts.thought"],
-        [Adapted("left out: only its maker reads it"), Adapted("left out: only its maker reads it"), Adapted("left out: only its maker reads it"), Adapted("left out; calls of tools get the documented placeholder signature")];
+        [Dropped("only its maker reads it"), Dropped("only its maker reads it"), Dropped("only its maker reads it"), Dropped("only its maker reads it; calls of tools get the documented placeholder signature")];
     Citations, "Citations of documents", ["", "", "messages.content.citations", ""],
         [NONE, NONE, Carried, NONE];
     OtherContent, "Content of other kinds", ["messages.content", "input", "messages.content", "contents.parts"],

@@ -68,17 +68,19 @@ pub(crate) fn apply<'a>(
     Ok((request, dropped.into_iter().map(|(_, name)| name).collect()))
 }
 
-/// Whether it is only noted among the extras, which no writer reads.
+/// Whether no writer writes it: it is only noted among the extras, or it is reasoning, whose place writers still have to see.
 fn takes_no_place(feature: Feature) -> bool {
     use Feature::{
-        CacheRetention, FileDetail, Include, Prediction, SafetyIdentifier, SafetySettings, Store,
-        ToolHints, ToolResponseSchema,
+        CacheRetention, FileDetail, ForeignThinking, Include, OwnThinking, Prediction,
+        SafetyIdentifier, SafetySettings, Store, ToolHints, ToolResponseSchema,
     };
     matches!(
         feature,
         CacheRetention
             | FileDetail
+            | ForeignThinking
             | Include
+            | OwnThinking
             | Prediction
             | SafetyIdentifier
             | SafetySettings

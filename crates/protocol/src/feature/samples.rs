@@ -56,7 +56,6 @@ fn names(told: &str, field: &str) -> bool {
 
 /// What is not as the table says when a client of `from` asks a provider of `to` for `feature`.
 fn fault(feature: Feature, from: Format, to: Format) -> Option<String> {
-    let field = feature.field(from);
     let Some(body) = sample(feature, from) else {
         return Some("no sample".to_owned());
     };
@@ -69,6 +68,14 @@ fn fault(feature: Feature, from: Format, to: Format) -> Option<String> {
         model: model(to),
         traits,
     };
+    // Whose the reasoning is depends on who is asked.
+    let mut is_used = false;
+    super::present::present(&request, to, |found, _| is_used |= found == feature);
+    let feature = match feature {
+        Feature::OwnThinking if !is_used => Feature::ForeignThinking,
+        feature => feature,
+    };
+    let field = feature.field(from);
     let written = write_request(&request, from, to, &target);
     match (feature.carry(to, &traits), written) {
         (Carry::Refused(_), Err(refusal)) if names(&refusal.param, field) => None,
