@@ -5,8 +5,8 @@ use std::{borrow::Cow, sync::Arc};
 use bytes::Bytes;
 use catalog::Call;
 use protocol::{
-    Answer, Endpoint, Envelope, Format, Inspected, Operation, Outgoing, Protocol, Refusal, Stream,
-    TranslateError, Unusable, Usage,
+    Answer, Endpoint, Envelope, Feature, Format, Inspected, Operation, Outgoing, Protocol, Refusal,
+    Stream, TranslateError, Unusable, Usage,
     canonical::{EmbedRequest, Request},
     gemini, openai, read_count, read_response, write_count, write_count_answer, write_request,
     write_response,
@@ -84,7 +84,7 @@ pub(crate) async fn prepare<'c>(
             call,
             exchange: Exchange::Pass,
             pieces,
-            dropped: Vec::new(),
+            dropped: left_out(ask, asked),
         });
     }
     let (exchange, body, dropped) = match (asked, answered) {
@@ -162,6 +162,16 @@ async fn fetched(
 /// answered in between, a model of Anthropic's may not be told to reason in the middle of their turns.
 fn needs_reading(ask: &Ask<'_>) -> bool {
     ask.endpoint == Endpoint::Messages && ask.envelope.foreign
+}
+
+/// What a body that is passed on has lost: reasoning that only models of another family read.
+fn left_out(ask: &Ask<'_>, asked: Operation) -> Vec<Cow<'static, str>> {
+    match asked {
+        Operation::Generate(format) | Operation::Count(format) if ask.envelope.foreign => {
+            vec![Cow::Borrowed(Feature::OwnThinking.field(format))]
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Adds to a body of ours what the provider wants beside: configured members, a version.

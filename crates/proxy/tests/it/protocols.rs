@@ -414,6 +414,25 @@ async fn what_was_left_out_is_named() {
 }
 
 #[tokio::test]
+async fn reasoning_of_another_family_does_not_pass_unnamed() {
+    let simulator = simulator().await;
+    let gateway = gateway("openai", &simulator).await;
+    let block = json!({"type": "thinking", "thinking": "hm", "signature": "lo1.anthropic.c2ln"});
+    let mut body = Client::Chat.body(false, false);
+    body["messages"] = json!([
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": "Hi", "reasoning_content": "hm", "thinking_blocks": [block]},
+        {"role": "user", "content": "And now?"},
+    ]);
+    let reply = send(&gateway, "/v1/chat/completions", body.to_string()).await;
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
+    assert_eq!(
+        reply.header("x-gateway-dropped"),
+        "messages.thinking_blocks"
+    );
+}
+
+#[tokio::test]
 async fn a_request_that_is_wrong_for_its_own_format_is_refused_at_once() {
     let simulator = simulator().await;
     let gateway = gateway_of_anthropic(&simulator).await;
