@@ -320,6 +320,37 @@ fn a_refusal_ends_as_one_and_a_picture_is_text() {
 }
 
 #[test]
+fn a_turn_of_calls_has_reasoning_where_reasoning_was_asked_for() {
+    use crate::{
+        Reply,
+        canonical::{Reasoning, ReasoningMode, Request},
+    };
+
+    let marks = |mode| {
+        let request = Request {
+            reasoning: Reasoning {
+                mode,
+                ..Reasoning::default()
+            },
+            ..Request::default()
+        };
+        let mut writer = Writer::new(Reply {
+            request: std::sync::Arc::new(request),
+            ..reply()
+        });
+        let mut out = BytesMut::new();
+        for event in [call(0, "a"), call(1, "b"), finish(Finish::ToolCalls)] {
+            writer.write(&event, &mut out);
+        }
+        let written = String::from_utf8(out.to_vec()).unwrap();
+        written.matches("redacted_thinking").count()
+    };
+    assert_eq!(marks(Some(ReasoningMode::Adaptive)), 1);
+    assert_eq!(marks(Some(ReasoningMode::Off)), 0);
+    assert_eq!(marks(None), 0);
+}
+
+#[test]
 fn an_error_is_an_event_and_ends_the_stream() {
     let mut writer = Writer::new(reply());
     let mut out = BytesMut::new();

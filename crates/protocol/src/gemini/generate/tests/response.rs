@@ -192,6 +192,25 @@ fn an_answer_is_written() {
 }
 
 #[test]
+fn the_first_call_of_an_answer_is_vouched_for() {
+    let call = |id: &str| {
+        Part::ToolCall(ToolCall {
+            id: id.into(),
+            name: "f".into(),
+            arguments: Json::empty_object(),
+            cache: None,
+        })
+    };
+    let written = write(&of(vec![call("a"), call("b")], Finish::ToolCalls));
+    let placeholder = r#""thoughtSignature":"c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=""#;
+    assert_eq!(written.matches(placeholder).count(), 1, "{written}");
+    assert!(
+        written.find(placeholder) < written.find(r#""id":"b""#),
+        "{written}"
+    );
+}
+
+#[test]
 fn an_empty_answer_still_has_a_part_and_a_reason() {
     let refused = of(Vec::new(), Finish::Refused(Some("policy".into())));
     insta::assert_snapshot!(write(&refused), @r#"{"candidates":[{"content":{"parts":[{"text":""}],"role":"model"},"finishReason":"SAFETY","finishMessage":"policy","index":0}],"modelVersion":"gemini-x","responseId":"0123"}"#);

@@ -183,6 +183,22 @@ fn calls_come_whole_and_the_reason_comes_last() {
 }
 
 #[test]
+fn only_the_first_call_of_an_answer_is_vouched_for() {
+    for parted in [false, true] {
+        let mut events = vec![call(0, "a"), arguments(0, "{}")];
+        events.extend(parted.then(|| text("x")));
+        events.extend([call(1, "b"), arguments(1, "{}"), finish(Finish::ToolCalls)]);
+        let written = written(&events, false);
+        let placeholder = r#""thoughtSignature":"c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=""#;
+        assert_eq!(written.matches(placeholder).count(), 1, "{written}");
+        assert!(
+            written.find(placeholder) < written.find(r#""id":"b""#),
+            "{written}"
+        );
+    }
+}
+
+#[test]
 fn signatures_without_a_part_get_an_empty_one() {
     let sign = |family, redacted| Event::Signature {
         choice: 0,
