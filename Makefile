@@ -10,12 +10,14 @@ DENY_VERSION := 0.20.2
 FUZZ_VERSION := 0.13.2
 # Each fuzz target runs for so long.
 SECONDS_EACH := $(or $(SECONDS),60)
-PYTEST := .venv/bin/python -m pytest tests/e2e
+# End-to-end tests wait more than they compute, so that several of their files at a time pay even on two processors.
+E2E_WORKERS ?= 4
+PYTEST := .venv/bin/python -m pytest tests/e2e -n $(E2E_WORKERS) --dist loadfile
 
-.PHONY: help run test lint fmt unit e2e e2e-all bench fuzz docs tools
+.PHONY: help run test lint fmt unit e2e e2e-all bench soak fuzz docs screenshots vendor tools
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## Build, migrate and start the gateway on the embedded database, with a simulated provider
 	@bins/gateway/run.sh
@@ -30,7 +32,7 @@ lint: tools ## Formatting, clippy and the rules for dependencies
 fmt: ## Format the code
 	cargo fmt --all
 
-unit: ## Unit, integration and documentation tests, on SQLite, PostgreSQL and MariaDB
+unit: ## Unit, integration and documentation tests, on SQLite, PostgreSQL, MariaDB and Redis
 	databases="$$(tests/databases)"; eval "$$databases"
 	cargo test --workspace --locked
 
@@ -47,6 +49,10 @@ bench: ## Load benchmark beside bare proxies, and the benchmarks of the hot path
 	"$(TARGET)/release/bench" run --gateway "$(TARGET)/release/gateway" --rounds 3 --seconds 1.5 --out "$(TARGET)/bench.json"
 	cargo bench --locked -p router -p protocol -p health -p stats
 
+soak: ## Mixed traffic, faults, outages and changes for MINUTES=5 on DATABASE=postgres (or sqlite), then the books
+	cargo build --release --locked -p gateway -p migrator -p bench
+	"$(TARGET)/release/bench" soak --gateway "$(TARGET)/release/gateway" --minutes $(or $(MINUTES),5) --database $(or $(DATABASE),postgres) --out "$(TARGET)/soak.json"
+
 # The toolchain is the stable one, which has the sanitizers but keeps them behind a switch.
 fuzz: $(TOOLS)/cargo-fuzz-$(FUZZ_VERSION) ## Throw hostile bytes at every parser, for SECONDS=60 each
 	for target in envelope request response sse stream; do \
@@ -57,6 +63,13 @@ fuzz: $(TOOLS)/cargo-fuzz-$(FUZZ_VERSION) ## Throw hostile bytes at every parser
 
 docs: ## The crates' documentation
 	cargo doc --workspace --no-deps --locked
+
+screenshots: .venv/ready ## Pictures of every page of the console, or those of ONLY="keys logs", into docs/screenshots
+	cargo build --workspace --bins --locked
+	BIN_DIR="$(TARGET)/debug" .venv/bin/python tests/e2e/screenshots.py $(ONLY)
+
+vendor: ## Fetch the console's libraries anew, at the versions in crates/console/vendor.sh
+	crates/console/vendor.sh
 
 tools: $(TOOLS)/cargo-deny-$(DENY_VERSION)
 

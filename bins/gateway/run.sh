@@ -86,7 +86,14 @@ load_keys
 listen=${GATEWAY_LISTEN:-127.0.0.1:8000}
 base="http://${listen/0.0.0.0/127.0.0.1}"
 
-"$target/release/migrator" up
+if ! "$target/release/migrator" up; then
+    # Only a schema of another build is helped by this; whatever else it was, `up` has said.
+    if "$target/release/migrator" check 2>/dev/null | grep -q ': expected .*, found '; then
+        say "make run: the tables are those of another edit of the schema; this keeps every row that fits:"
+        say "    $target/release/migrator rebuild"
+    fi
+    exit 1
+fi
 
 "$target/release/gateway" &
 gateway=$!
@@ -103,7 +110,7 @@ client_key=${GATEWAY_API_KEYS%%,*}
 model=$(curl --silent "$base/v1/models" --header "Authorization: Bearer $client_key" | sed -n 's/.*"data":\[{[^}]*"id":"\([^"]*\)".*/\1/p')
 cat >&2 <<TEXT
 
-The gateway listens on $base (admin key and client key: data/dev.env). Try it:
+The gateway listens on $base (admin key and client key: data/dev.env), its console is $base/console/. Try it:
 
 curl $base/v1/chat/completions \\
   -H "Authorization: Bearer $client_key" -H "Content-Type: application/json" \\

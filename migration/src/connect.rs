@@ -114,7 +114,10 @@ fn check_url(url: &str) -> Result<(), Error> {
 }
 
 /// The file an SQLite URL names; `None` for a server or a database in memory.
-fn sqlite_file(url: &str) -> Result<Option<PathBuf>, Error> {
+///
+/// # Errors
+/// [`Error::Url`] when the URL is not understood.
+pub fn sqlite_file(url: &str) -> Result<Option<PathBuf>, Error> {
     if !url.starts_with("sqlite:") || url.contains(":memory:") || has_mode(url, "memory") {
         return Ok(None);
     }

@@ -11,6 +11,13 @@ use crate::schema::{Column, ForeignKey, Kind, Table, Value};
 /// On MySQL everything is in the one statement, since each statement commits by itself there and a table is to be
 /// there whole or not at all.
 pub fn create(engine: DbBackend, table: &Table) -> Vec<String> {
+    create_as(engine, table, "", "")
+}
+
+/// As [`create`], under another name, for a table that is to take the place of the one that is there: its name and
+/// those of the tables it refers to begin with `prefix`, and names of constraints, which a database of MySQL has only
+/// once each, end with `suffix`.
+pub fn create_as(engine: DbBackend, table: &Table, prefix: &str, suffix: &str) -> Vec<String> {
     let mut lines: Vec<String> = table
         .columns
         .iter()
@@ -33,10 +40,10 @@ pub fn create(engine: DbBackend, table: &Table) -> Vec<String> {
         table
             .foreign_keys
             .iter()
-            .map(|key| foreign_key(engine, table, key)),
+            .map(|key| foreign_key(engine, table, key, prefix, suffix)),
     );
 
-    let name = quote(engine, table.name);
+    let name = quote(engine, &format!("{prefix}{}", table.name));
     let options = match engine {
         DbBackend::MySql => " ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
         _ => "",
@@ -143,18 +150,24 @@ fn unique(engine: DbBackend, table: &Table, columns: &[&str]) -> String {
     }
 }
 
-fn foreign_key(engine: DbBackend, table: &Table, key: &ForeignKey) -> String {
+fn foreign_key(
+    engine: DbBackend,
+    table: &Table,
+    key: &ForeignKey,
+    prefix: &str,
+    suffix: &str,
+) -> String {
     let name = match engine {
         DbBackend::Sqlite => String::new(),
         _ => format!(
             "CONSTRAINT {} ",
-            quote(engine, &format!("fk_{}_{}", table.name, key.column))
+            quote(engine, &format!("fk_{}_{}{suffix}", table.name, key.column))
         ),
     };
     format!(
         "{name}FOREIGN KEY ({}) REFERENCES {}({}) ON DELETE {}",
         quote(engine, key.column),
-        quote(engine, key.table),
+        quote(engine, &format!("{prefix}{}", key.table)),
         quote(engine, "id"),
         key.on_delete.sql()
     )

@@ -51,7 +51,7 @@ pub enum Error {
     NoSchema,
     /// Our tables are there but not as this build expects them, as after another edit of the migration.
     #[error(
-        "the schema differs from what this build expects in {count} place{} ({first}): `migrator check` lists all, `migrator fresh` recreates the tables and loses their rows",
+        "the schema differs from what this build expects in {count} place{} ({first}): `migrator check` lists all, `migrator rebuild` recreates the tables and keeps every row that fits",
         if *.count == 1 { "" } else { "s" }
     )]
     Different {
@@ -62,7 +62,7 @@ pub enum Error {
     },
     /// The version table names a migration this build does not have.
     #[error(
-        "the database was migrated by another build: its version {0} is unknown to this one; `migrator check` compares them, `migrator fresh` recreates the tables and loses their rows"
+        "the database was migrated by another build: its version {0} is unknown to this one; `migrator check` compares them, `migrator rebuild` recreates the tables and keeps every row that fits"
     )]
     UnknownVersion(String),
     /// A table that is not ours refers to one that would go.

@@ -28,18 +28,23 @@ mod live;
 mod lock;
 mod m20251004_000001_initial_schema;
 mod migrate;
+mod recreate;
 mod schema;
 mod shape;
 mod tables;
 
 use std::time::Duration;
 
-pub use connect::{connect, connect_existing, place};
-pub use ddl::create as create_statements;
+pub use connect::{connect, connect_existing, place, sqlite_file};
+pub use ddl::{create as create_statements, create_as as create_statements_as};
 pub use difference::{Aspect, Difference};
 pub use error::Error;
+pub use lock::Lock;
 pub use migrate::{
-    Migrator, Status, VERSION_TABLE, check, fresh, refresh, reset, status, up, verify,
+    Migrator, Status, VERSION_TABLE, check, fresh, names, refresh, reset, status, up, verify,
+};
+pub use recreate::{
+    LiveColumn, LiveTable, create, drop_all, install, live_tables, refuse_if_referred,
 };
 pub use schema::{Column, ForeignKey, Kind, OnDelete, Schema, Table, Value};
 pub use tables::schema;

@@ -1,8 +1,8 @@
 //! One process at a time: everything that changes the schema runs on one connection that took a lock first.
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode,
-    Statement, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
 use crate::{Error, LOCK_TIMEOUT};
@@ -16,11 +16,16 @@ const MYSQL_LOCK: &str = "CONCAT('orchestrator:', SHA1(DATABASE()))";
 ///
 /// On SQLite and PostgreSQL the connection is in a transaction that holds every change until [`Lock::release`]. MySQL
 /// commits at each DDL statement: what runs there must leave the database so that a second run can finish it.
-pub(crate) struct Lock(DatabaseTransaction);
+#[derive(Debug)]
+#[must_use = "the lock is held until it is released"]
+pub struct Lock(DatabaseTransaction);
 
 impl Lock {
     /// Waits for the lock, [`LOCK_TIMEOUT`] at most.
-    pub(crate) async fn take(db: &DatabaseConnection) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when another process holds it for longer.
+    pub async fn take(db: &DatabaseConnection) -> Result<Self, Error> {
         // SQLite locks by beginning; its wait is the connection's busy timeout.
         let transaction = db
             .begin_with_options(TransactionOptions {
@@ -61,12 +66,15 @@ impl Lock {
     }
 
     /// The connection to work on.
-    pub(crate) fn connection(&self) -> &DatabaseTransaction {
+    pub fn connection(&self) -> &DatabaseTransaction {
         &self.0
     }
 
     /// Keeps what was done if it went well, takes it back otherwise (not on MySQL), and gives the lock up.
-    pub(crate) async fn release<T>(self, outcome: Result<T, Error>) -> Result<T, Error> {
+    ///
+    /// # Errors
+    /// The outcome's own, else that of a database that could not keep it.
+    pub async fn release<T, E: From<DbErr>>(self, outcome: Result<T, E>) -> Result<T, E> {
         // The connection outlives the transaction in its pool, and would hold the lock there.
         if self.0.get_database_backend() == DbBackend::MySql {
             let sql = format!("DO RELEASE_LOCK({MYSQL_LOCK})");

@@ -124,7 +124,7 @@ pub async fn status(db: &DatabaseConnection) -> Result<Status, Error> {
 ///
 /// Only reads, so it needs no right to change anything. MySQL shows foreign keys to accounts that may do more than
 /// SELECT only; to others they seem to be missing.
-pub async fn check(db: &DatabaseConnection) -> Result<Vec<Difference>, Error> {
+pub async fn check(db: &impl ConnectionTrait) -> Result<Vec<Difference>, Error> {
     differences(db).await
 }
 
@@ -144,7 +144,7 @@ pub async fn verify(db: &DatabaseConnection) -> Result<(), Error> {
     refuse_if_different(differences_in(db, &live).await?)
 }
 
-async fn up_locked(db: &DatabaseTransaction) -> Result<Vec<String>, Error> {
+pub(crate) async fn up_locked(db: &DatabaseTransaction) -> Result<Vec<String>, Error> {
     let applied = known_applied(db).await?;
     let pending: Vec<String> = names()
         .into_iter()
@@ -176,7 +176,7 @@ async fn roll_back(db: &DatabaseTransaction) -> Result<(), Error> {
     Ok(())
 }
 
-async fn drop_tables(db: &DatabaseTransaction) -> Result<(), Error> {
+pub(crate) async fn drop_tables(db: &DatabaseTransaction) -> Result<(), Error> {
     drop_version_table(db).await?;
     for table in schema().tables.iter().rev() {
         let statement = ddl::drop(db.get_database_backend(), table.name);
@@ -192,7 +192,7 @@ async fn drop_version_table(db: &DatabaseTransaction) -> Result<(), Error> {
 }
 
 /// Dropping a table that others refer to fails on one engine, and empties or breaks the others' table on the next.
-async fn refuse_if_referred(db: &DatabaseTransaction) -> Result<(), Error> {
+pub(crate) async fn refuse_if_referred(db: &DatabaseTransaction) -> Result<(), Error> {
     let schema = schema();
     let is_ours = |name: &str| schema.tables.iter().any(|table| table.name == name);
     for (name, shape) in live::read(db).await? {
@@ -250,7 +250,8 @@ fn compare_all(db: &impl ConnectionTrait, expected: &Schema, live: &Tables) -> V
         .collect()
 }
 
-fn names() -> Vec<String> {
+/// The names of the migrations of this build, in order.
+pub fn names() -> Vec<String> {
     Migrator::migrations()
         .iter()
         .map(|migration| migration.name().to_owned())

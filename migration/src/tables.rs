@@ -15,6 +15,7 @@ pub fn schema() -> Schema {
             provider_health(),
             provider_stats(),
             api_keys(),
+            admin_keys(),
             key_usage(),
             prices(),
             routing_policies(),
@@ -22,7 +23,10 @@ pub fn schema() -> Schema {
             config_version(),
             audit_log(),
             leases(),
+            replicas(),
+            budget_leases(),
             recorded_bodies(),
+            declared_objects(),
         ],
     }
 }
@@ -145,6 +149,7 @@ fn provider_health() -> Table {
             datetime("last_success_at"),
             datetime("next_retry_at"),
             integer("consecutive_successes").not_null().default(0),
+            json("transitions"),
         ],
     )
     .unique(&["provider_id"])
@@ -176,7 +181,7 @@ fn provider_stats() -> Table {
     .index(&["date"])
 }
 
-/// Client keys, held as BLAKE3 hashes in hex.
+/// Client keys, held as BLAKE3 hashes in hex. After a rotation the previous one is accepted for a while.
 fn api_keys() -> Table {
     Table::new(
         "api_keys",
@@ -190,8 +195,32 @@ fn api_keys() -> Table {
             json("allowed_models"),
             json("allowed_providers"),
             json("limits"),
+            json("budgets"),
+            json("guards"),
+            boolean("record_bodies").not_null().default(false),
             json("metadata"),
-            datetime("last_used_at"),
+            varchar("previous_hash", 64),
+            datetime("previous_expires_at"),
+            made_at("created_at"),
+            made_at("updated_at"),
+        ],
+    )
+    .unique(&["name"])
+    .unique(&["key_hash"])
+}
+
+/// Keys of the admin API, held as hashes. Those of clients are another table's, so that neither passes for the other.
+fn admin_keys() -> Table {
+    Table::new(
+        "admin_keys",
+        vec![
+            id(),
+            varchar("name", 100).not_null(),
+            varchar("key_hash", 64).not_null(),
+            varchar("key_prefix", 16).not_null(),
+            varchar("role", 20).not_null(),
+            boolean("enabled").not_null().default(true),
+            datetime("expires_at"),
             made_at("created_at"),
             made_at("updated_at"),
         ],
@@ -248,7 +277,7 @@ fn prices() -> Table {
     .belongs_to("provider_id", "providers")
 }
 
-/// Strategy and clocks of a model, where they differ from the defaults. Timeouts are seconds.
+/// Strategy, clocks and guards of a model, where they differ from the defaults. Timeouts are seconds.
 fn routing_policies() -> Table {
     Table::new(
         "routing_policies",
@@ -264,9 +293,12 @@ fn routing_policies() -> Table {
             double("stream_idle_timeout"),
             double("total_timeout"),
             integer("hedge_after_ms"),
+            integer("hedge_percentile"),
             integer("heartbeat_after_ms"),
             boolean("verified_resume").not_null().default(false),
             boolean("skip_malformed_events").not_null().default(false),
+            json("guards"),
+            boolean("record_bodies").not_null().default(false),
             made_at("created_at"),
             made_at("updated_at"),
         ],
@@ -332,6 +364,39 @@ fn leases() -> Table {
     )
 }
 
+/// The gateways that work with this database. Each says so every few seconds, by the database's clock.
+fn replicas() -> Table {
+    Table::new(
+        "replicas",
+        vec![
+            varchar("id", 36).not_null(),
+            varchar("name", 255).not_null(),
+            varchar("version", 50).not_null(),
+            made_at("started_at"),
+            made_at("seen_at"),
+        ],
+    )
+}
+
+/// What replicas may spend of a key's budgets before they ask again, in nano-USD, and what they have spent of it that is
+/// not in `key_usage` yet.
+fn budget_leases() -> Table {
+    Table::new(
+        "budget_leases",
+        vec![
+            id(),
+            reference("key_id").not_null(),
+            varchar("holder", 36).not_null(),
+            bigint("amount").not_null(),
+            datetime("expires_at").not_null(),
+            made_at("updated_at"),
+        ],
+    )
+    .unique(&["key_id", "holder"])
+    .belongs_to("key_id", "api_keys")
+    .index(&["expires_at"])
+}
+
 /// Bodies of requests that were asked to be recorded.
 fn recorded_bodies() -> Table {
     Table::new(
@@ -344,6 +409,22 @@ fn recorded_bodies() -> Table {
         ],
     )
     .index(&["created_at"])
+}
+
+/// Objects of the configuration that a file declares, which alone may change them. Not a column of theirs: `models` and
+/// `model_providers` have none to spare.
+fn declared_objects() -> Table {
+    Table::new(
+        "declared_objects",
+        vec![
+            id(),
+            varchar("kind", 20).not_null(),
+            reference("object_id").not_null(),
+            varchar("declared_by", 100).not_null(),
+            made_at("created_at"),
+        ],
+    )
+    .unique(&["kind", "object_id"])
 }
 
 fn id() -> Column {

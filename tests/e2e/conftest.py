@@ -12,6 +12,9 @@ from harness.gateway import Gateway, migrate
 from harness.simulator import Simulator
 from harness.stack import Stack
 
+# Failed assertions of the fault matrix tell what they compared, as those in test files do.
+pytest.register_assert_rewrite("faults.clients", "faults.surroundings", "faults.exchange")
+
 ENGINE = os.environ.get("E2E_DATABASE", "sqlite")
 
 MakeGateway = Callable[..., Gateway]

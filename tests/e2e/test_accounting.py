@@ -37,7 +37,7 @@ def test_logs_show_the_rows(stack: Stack, alpha: Simulator) -> None:
     assert_rows_match(rows, results)
     assert_metrics_match(stack.gateway, stack, rows)
     shown = all_logs(stack)
-    assert [entry["request_id"] for entry in shown] == [row["request_id"] for row in sorted(rows, key=by_id)[::-1]]
+    assert [entry["request_id"] for entry in shown] == [row["request_id"] for row in sorted(rows, key=by_arrival)[::-1]]
     by_request = {row["request_id"]: row for row in rows}
     for entry in shown:
         row = by_request[entry["request_id"]]
@@ -48,8 +48,8 @@ def test_logs_show_the_rows(stack: Stack, alpha: Simulator) -> None:
                 assert value == row[name], name
 
 
-def by_id(row: Json) -> int:
-    return row["id"]
+def by_arrival(row: Json) -> tuple[datetime, int]:
+    return row["created_at"], row["id"]
 
 
 def all_logs(stack: Stack, **filters: str) -> list[Json]:

@@ -2,7 +2,6 @@
 
 import json
 import socket
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ import pytest
 
 from conftest import MakeDatabase
 from harness.gateway import CLIENT_KEY, Gateway, migrate
+from harness.raw import raw_head
 from harness.simulator import Simulator
 from harness.stack import Stack
 from harness.waiting import wait_for
@@ -144,6 +144,7 @@ def assert_unharmed(stack: Stack, alpha: Simulator) -> None:
     assert alpha.received() == 1
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_bad_requests(stack: Stack, alpha: Simulator, case: Bad) -> None:
     headers = {"authorization": f"Bearer {CLIENT_KEY}", "content-type": "application/json", **case.headers}
@@ -154,6 +155,7 @@ def test_bad_requests(stack: Stack, alpha: Simulator, case: Bad) -> None:
     assert_unharmed(stack, alpha)
 
 
+@pytest.mark.sqlite_only
 def test_a_body_too_large_that_does_not_say_so(stack: Stack, alpha: Simulator) -> None:
     def pieces() -> Iterator[bytes]:
         yield chat()[:-1] + b',"padding":"'
@@ -167,35 +169,7 @@ def test_a_body_too_large_that_does_not_say_so(stack: Stack, alpha: Simulator) -
     assert_unharmed(stack, alpha)
 
 
-def raw_exchange(gateway: Gateway, request: bytes) -> bytes:
-    """Sends bytes and reads until the gateway closes the connection or has answered."""
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as connection:
-        connection.sendall(request)
-        answer = bytearray()
-        while piece := connection.recv(65536):
-            answer += piece
-            head, _, body = bytes(answer).partition(b"\r\n\r\n")
-            length = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-            if length and len(body) >= int(length[0].split(b":")[1]):
-                break
-        return bytes(answer)
-
-
-def raw_head(length: int) -> bytes:
-    lines = [f"POST {CHAT} HTTP/1.1", "host: x", f"authorization: Bearer {CLIENT_KEY}", f"content-length: {length}"]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
-
-
-def test_a_slow_body(stack: Stack, alpha: Simulator) -> None:
-    started = time.monotonic()
-    answer = raw_exchange(stack.gateway, raw_head(1000) + b'{"model":')
-    assert time.monotonic() - started >= BODY_TIMEOUT
-    head, _, body = answer.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 408 ") and b"x-request-id: " in head
-    assert json.loads(body)["error"]["message"]
-    assert_unharmed(stack, alpha)
-
-
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("path", "key", "status"),
     [(CHAT, "sk-wrong", 401), ("/v1/nothing", CLIENT_KEY, 404), (CHAT, CLIENT_KEY, 413), ("/api/models", "wrong", 401)],
@@ -216,6 +190,7 @@ def test_an_answer_that_comes_before_the_body_reaches_its_client(
     assert_unharmed(stack, alpha)
 
 
+@pytest.mark.sqlite_only
 def test_a_body_that_breaks_off(stack: Stack, alpha: Simulator) -> None:
     before = stack.gateway.database.count("request_logs")
     with socket.create_connection(("127.0.0.1", stack.gateway.port)) as connection:
@@ -224,6 +199,7 @@ def test_a_body_that_breaks_off(stack: Stack, alpha: Simulator) -> None:
     assert_unharmed(stack, alpha)
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     "request_bytes",
     [b"\x00\x01\x02\x03\r\n\r\n", b"GET\r\n\r\n", b"POST /v1/x HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00"]

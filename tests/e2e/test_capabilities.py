@@ -13,6 +13,8 @@ from conftest import MakeStack
 from harness.simulator import Json, Seen, Simulator
 from test_sdk import WEATHER, asking
 
+pytestmark = pytest.mark.sqlite_only
+
 REQUESTS = 500
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}

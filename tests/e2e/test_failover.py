@@ -15,7 +15,7 @@ from harness.accounts import (
     assert_sums_agree,
     is_failed,
 )
-from harness.simulator import Json, Simulator, mark
+from harness.simulator import Json, Simulator
 from harness.stack import Stack
 from harness.waiting import wait_for
 from test_sdk import TEXT, asking, text_of
@@ -118,61 +118,6 @@ def client_in_order(stack: Stack) -> openai.OpenAI:
     return stack.gateway.openai(default_headers={"x-gateway-fallback-providers": order})
 
 
-BEFORE_CONTENT = {
-    "connection refused": None,
-    "reset before the head": {"fault": {"kind": "reset", "at": "before_headers"}},
-    "reset in the head": {"fault": {"kind": "reset", "at": "in_headers"}},
-    "reset after the head": {"fault": {"kind": "reset", "at": "after_headers"}},
-    "close after the head": {"fault": {"kind": "close", "at": "after_headers"}},
-    "reset after the role": {"fault": {"kind": "reset", "at": {"after_events": 1}}},
-    "close after the role": {"fault": {"kind": "close", "at": {"after_events": 1}}},
-    "hang after the role": {"fault": {"kind": "hang", "at": {"after_events": 1}}},
-    "error event after the role": {"fault": {"kind": "error_event", "after_events": 1}},
-    "malformed after the role": {"fault": {"kind": "malformed", "after_events": 1}},
-    "empty stream": {"fault": {"kind": "empty"}},
-    "whole answer instead": {"fault": {"kind": "json_for_stream"}},
-    "login page": {"error": "html"},
-    "401": {"error": "invalid_api_key"},
-    "403": {"error": "permission_denied"},
-    "404": {"error": "model_not_found"},
-    "408": {"status": 408},
-    "409": {"status": 409},
-    "429": {"error": "rate_limit"},
-    "503": {"error": "overloaded"},
-    "529": {"status": 529},
-    "redirect": {"status": 307, "headers": {"location": "http://127.0.0.1:1/v1/chat/completions"}},
-}
-
-
-@pytest.mark.sqlite_only
-@pytest.mark.parametrize("kind", BEFORE_CONTENT)
-def test_failover_before_the_first_content_is_invisible(
-    stack: Stack, alpha: Simulator, kind: str
-) -> None:
-    stack.gateway.admin.policy(stack.model, first_content_timeout=PATIENCE)
-    behaviour = BEFORE_CONTENT[kind]
-    if behaviour is None:
-        address = {"config": {"base_url": "http://127.0.0.1:9/v1", "api_key": "sk-other"}}
-        stack.gateway.admin.patch(f"/providers/{stack.providers[0]['id']}", address)
-    else:
-        alpha.always(**behaviour)
-
-    completions = client_in_order(stack).chat.completions
-    raw = completions.with_raw_response.create(model=stack.name, messages=asking("Hello"), stream=True)
-
-    # Transient failures get one more try with the preferred provider.
-    assert raw.headers["x-gateway-attempts"] in ("2", "3")
-    assert raw.headers["x-gateway-provider"] == stack.providers[1]["name"]
-    chunks = list(raw.parse())
-    assert text_of(chunks) == TEXT
-    assert len({chunk.id for chunk in chunks}) == 1, "nothing of the first provider's stream is left"
-    [row] = stack.rows(1)
-    bad, good = (provider["id"] for provider in stack.providers)
-    *failed, answered = row["attempts"]
-    assert all(is_failed(attempt) and attempt["provider_id"] == bad for attempt in failed)
-    assert (answered["error_class"], answered["provider_id"], row["provider_id"]) == (None, good, good)
-
-
 AFTER_CONTENT = {
     "reset": ({"kind": "reset", "at": {"after_events": 5}}, "upstream_truncated"),
     "close": ({"kind": "close", "at": {"after_events": 5}}, "upstream_truncated"),
@@ -210,35 +155,6 @@ def test_after_the_first_content_a_failure_is_an_error_event(
     assert [(row["status_code"], row["error_class"]) for row in rows] == [(200, error_class)] * 2
     assert rows[0]["completion_tokens"] > 0, "what passed is estimated"
     assert rows[0]["usage_source"] == "estimated"
-
-
-@pytest.mark.sqlite_only
-def test_a_missing_end_marker_is_added_to_a_complete_stream(
-    make_stack: MakeStack, alpha: Simulator, client: openai.OpenAI
-) -> None:
-    stack = make_stack(alpha)
-    prompt = mark("Hello", fault={"kind": "no_done"})
-    body = {"model": stack.name, "messages": asking(prompt), "stream": True}
-    headers = {"authorization": f"Bearer {client.api_key}"}
-    text = stack.gateway.http.post("/v1/chat/completions", json=body, headers=headers).text
-    assert text.endswith("data: [DONE]\n\n")
-    assert stack.rows(1)[0]["error_class"] is None
-
-
-@pytest.mark.sqlite_only
-def test_a_client_error_is_not_tried_elsewhere(stack: Stack, alpha: Simulator, beta: Simulator) -> None:
-    alpha.always(error="content_policy")
-    with pytest.raises(openai.BadRequestError):
-        client_in_order(stack).chat.completions.create(model=stack.name, messages=asking("Hello"))
-    assert (alpha.received(), beta.received()) == (1, 0)
-
-
-@pytest.mark.sqlite_only
-def test_a_prompt_too_long_for_one_model_goes_to_another(stack: Stack, alpha: Simulator) -> None:
-    alpha.always(error="context_length_exceeded")
-    answer = client_in_order(stack).chat.completions.create(model=stack.name, messages=asking("Hello"))
-    assert answer.choices[0].message.content == TEXT
-    assert provider_health(stack)[stack.providers[0]["id"]]["error_count"] == 0
 
 
 @pytest.mark.sqlite_only

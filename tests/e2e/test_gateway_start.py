@@ -21,7 +21,11 @@ from test_sdk import asking
 
 def refused(tmp_path: Path, *flags: str, **variables: str) -> str:
     """Starts a gateway that must not start; answers the one line it says."""
-    defaults = {"GATEWAY_LISTEN": f"127.0.0.1:{free_port()}", "GATEWAY_SPOOL_DIR": str(tmp_path / "spool")}
+    defaults = {
+        "GATEWAY_LISTEN": f"127.0.0.1:{free_port()}",
+        "GATEWAY_SPOOL_DIR": str(tmp_path / "spool"),
+        "GATEWAY_DATABASE_WAIT": "3",
+    }
     result = run("gateway", *flags, **defaults | variables)
     assert result.returncode not in (0, None) and result.returncode > 0, result
     lines = result.stderr.strip().splitlines()
@@ -119,10 +123,40 @@ def test_a_value_of_the_wrong_kind_is_named(database: Database, tmp_path: Path, 
 
 
 @pytest.mark.sqlite_only
-def test_a_database_server_that_is_not_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot read it"),
+        ("", "it is damaged"),
+        ('{"format": 1, "rows": {"version": 3, "mod', "it is damaged"),
+        ('{"format": 2, "rows": {}}', "it has format 2"),
+    ],
+)
+def test_a_kept_configuration_that_cannot_be_used(tmp_path: Path, content: str | None, reason: str) -> None:
+    file = tmp_path / "configuration.json"
+    if content is not None:
+        file.write_text(content)
     url = f"postgres://user:secret-password@127.0.0.1:{free_port()}/nothing"
-    line = refused(tmp_path, DATABASE_URL=url)
-    assert "DATABASE_URL" in line and "/nothing" in line and "secret-password" not in line
+    line = refused(tmp_path, DATABASE_URL=url, GATEWAY_SNAPSHOT_FILE=str(file))
+    assert "DATABASE_URL" in line and "secret-password" not in line
+    assert "GATEWAY_SNAPSHOT_FILE" in line and str(file) in line and reason in line
+
+
+def test_a_wrong_schema_is_no_reason_for_the_kept_configuration(database: Database, tmp_path: Path) -> None:
+    file = tmp_path / "configuration.json"
+    file.write_text('{"format": 1}')
+    database.execute(DRIFTS[ENGINE])
+    line = refused(tmp_path, DATABASE_URL=database.url, GATEWAY_SNAPSHOT_FILE=str(file))
+    assert "migrator check" in line and "GATEWAY_SNAPSHOT_FILE" not in line
+
+
+@pytest.mark.sqlite_only
+def test_folders_that_cannot_be_written(database: Database, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    line = refused(tmp_path, DATABASE_URL=database.url, GATEWAY_SPOOL_DIR=str(file / "spool"))
+    assert "GATEWAY_SPOOL_DIR" in line and str(file) in line
+    assert "DATABASE_URL" in refused(tmp_path, DATABASE_URL=f"sqlite://{file}/gateway.db?mode=rwc")
 
 
 def test_sealed_keys_need_their_secret_key(make_gateway: MakeGateway, alpha: Simulator, tmp_path: Path) -> None:
@@ -199,7 +233,9 @@ def test_what_everybody_may_ask(gateway: Gateway) -> None:
     docs = http.get("/docs", follow_redirects=True)
     assert docs.status_code == 200 and docs.headers["content-type"].startswith("text/html")
     root = http.get("/")
-    assert root.is_redirect and root.headers["location"].startswith("/docs")
+    assert root.is_redirect and root.headers["location"] == "/console/"
+    console = http.get(root.headers["location"])
+    assert console.status_code == 200 and console.headers["content-type"].startswith("text/html")
     assert http.head("/healthz").status_code == 200
 
 
@@ -225,6 +261,9 @@ def test_settings_from_a_file(make_gateway: MakeGateway, tmp_path: Path, databas
     file.write_text("gateway_lisen = '127.0.0.1:1'\n")
     assert "gateway_lisen" in refused(tmp_path, "--config", str(file), DATABASE_URL=database.url)
     assert "nowhere.toml" in refused(tmp_path, "--config", str(tmp_path / "nowhere.toml"))
+    assert str(tmp_path) in refused(tmp_path, "--config", str(tmp_path)), "a folder is no file"
+    file.write_bytes(b"\xff\xfe")
+    assert str(file) in refused(tmp_path, "--config", str(file))
 
 
 @pytest.mark.sqlite_only

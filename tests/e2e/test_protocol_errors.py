@@ -58,7 +58,7 @@ def stream(request: pytest.FixtureRequest) -> bool:
 def ask(
     make_stack: MakeStack, alpha: Simulator, gateway: Gateway, provider: str, speaker: str, stream: bool
 ) -> Callable[[str], Any]:
-    stack = make_stack()
+    stack = make_stack(max_retry=0)
     # One attempt: what it met is what the client sees.
     stack.add(alpha, kind=provider, provider_model=PROVIDERS[provider])
     return lambda prompt: SPEAKERS[speaker](gateway, stack.name, stream=stream).say(prompt)

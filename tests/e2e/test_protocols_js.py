@@ -42,7 +42,8 @@ def stream(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def stack(make_stack: MakeStack, alpha: Simulator, provider: str) -> Stack:
-    stack = make_stack()
+    # One attempt: what it met is what the client sees.
+    stack = make_stack(max_retry=0)
     stack.add(alpha, kind=provider, provider_model=PROVIDERS[provider], association={"image": True})
     return stack
 

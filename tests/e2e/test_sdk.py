@@ -15,6 +15,8 @@ from harness.simulator import Simulator, mark
 from harness.stack import Stack
 from harness.waiting import wait_for
 
+pytestmark = pytest.mark.sqlite_only
+
 TEXT = "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut labore et"
 
 WEATHER = {

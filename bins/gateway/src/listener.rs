@@ -9,10 +9,14 @@ use hyper_util::{
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::service::Service;
+use crate::{patient::Patient, service::Service, tls::Tls, turned_away::TurnedAway};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How long a client may take for the head of its request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may take for the handshake of TLS.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after an accept that failed for want of file descriptors; they come back as connections end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long the last event of a stream that is cut off may take to be sent.
@@ -21,6 +25,9 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 const MAX_HEAD_BYTES: usize = 64 << 10;
 /// HTTP/2 streams a client may have open on one connection.
 const MAX_STREAMS: u32 = 256;
+
+/// HTTP/2 streams of one connection that a client may open and reset before they are looked at; more end the connection.
+const MAX_RESETS: usize = 64;
 
 /// Binds the listener; says which setting to change when the address is taken.
 pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -32,6 +39,15 @@ pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
             }
             _ => anyhow::anyhow!("GATEWAY_LISTEN: cannot listen on {address}: {error}"),
         })
+}
+
+/// What clients may do with their connections.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// How many there may be.
+    pub(crate) connections: usize,
+    /// How long one may take nothing of what is written to it.
+    pub(crate) write_timeout: Duration,
 }
 
 /// How running requests are brought to an end.
@@ -47,13 +63,16 @@ pub(crate) struct Drain {
 /// record says.
 pub(crate) async fn serve(
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     service: Service,
+    bounds: Bounds,
     stop: CancellationToken,
     drain: Drain,
 ) {
     let builder = Arc::new(builder());
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
+    let mut turned_away = TurnedAway::default();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -68,18 +87,41 @@ pub(crate) async fn serve(
                 continue;
             }
         };
+        while connections.try_join_next().is_some() {}
+        if connections.len() >= bounds.connections {
+            // Who waits for a handshake understands no answer.
+            if tls.is_none() {
+                turned_away.tell(stream);
+            }
+            continue;
+        }
         // Without this a stream's first events wait for the client's delayed acknowledgement.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
+        let stream = Patient::new(stream, bounds.write_timeout);
         let service = service.of_peer(peer.ip());
-        let connection = builder
-            .serve_connection(TokioIo::new(stream), service)
-            .into_owned();
-        let watched = graceful.watch(connection);
+        let Some(tls) = &tls else {
+            let connection = builder
+                .serve_connection(TokioIo::new(stream), service)
+                .into_owned();
+            connections.spawn(run(graceful.watch(connection)));
+            continue;
+        };
+        let (acceptor, builder, stop) = (tls.acceptor(), builder.clone(), stop.clone());
+        let watcher = graceful.watcher();
         connections.spawn(async move {
-            if let Err(error) = watched.await {
-                tracing::debug!(error, "a connection ended with an error");
+            let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
+            match stop.run_until_cancelled(handshake).await {
+                Some(Ok(Ok(stream))) => {
+                    let connection = builder
+                        .serve_connection(TokioIo::new(stream), service)
+                        .into_owned();
+                    run(watcher.watch(connection)).await;
+                }
+                Some(Ok(Err(error))) => tracing::debug!(%error, "a handshake failed"),
+                Some(Err(_)) => tracing::debug!("a handshake took too long"),
+                None => {}
             }
         });
     }
@@ -100,18 +142,26 @@ pub(crate) async fn serve(
     connections.shutdown().await;
 }
 
+async fn run(connection: impl Future<Output = Result<(), BoxError>>) {
+    if let Err(error) = connection.await {
+        tracing::debug!(error, "a connection ended with an error");
+    }
+}
+
 fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .pipeline_flush(true);
+        // No `pipeline_flush` here: with it hyper writes into memory without end for a client that does not read.
+        .max_buf_size(MAX_HEAD_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
+        .max_pending_accept_reset_streams(MAX_RESETS)
+        .max_local_error_reset_streams(MAX_RESETS)
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .keep_alive_timeout(Duration::from_secs(20));
     builder

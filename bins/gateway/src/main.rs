@@ -1,44 +1,94 @@
 //! One endpoint in front of many LLM providers.
 
+mod apply;
+mod client_address;
+mod core_dumps;
+mod cors;
 mod database;
+mod descriptors;
+mod healthcheck;
+mod last_resort;
 mod listener;
+mod logging;
 mod metrics;
 mod open;
+mod patient;
+mod patient_body;
 mod request_body;
 mod run;
 mod service;
 mod settings;
-mod telemetry;
+mod tls;
+mod turned_away;
 mod wiring;
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
-use settings::Settings;
+use settings::{Command, Settings};
+use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {
-    let settings = match Settings::read() {
-        Ok(settings) => settings,
+    let (settings, command) = match Settings::read() {
+        Ok(read) => read,
         Err(error) => return refuse(&error),
     };
+    match command {
+        None => serve(settings),
+        Some(Command::Healthcheck) => end(healthcheck::ask(&settings)),
+        Some(Command::Apply(apply)) => {
+            core_dumps::forbid();
+            match start_runtime()
+                .and_then(|runtime| runtime.block_on(apply::run(&settings, &apply)))
+            {
+                Ok(code) => code,
+                Err(error) => refuse_in_full(&error),
+            }
+        }
+        Some(Command::Reseal) => {
+            core_dumps::forbid();
+            end(start_runtime().and_then(|runtime| {
+                let count = runtime.block_on(wiring::reseal(&settings))?;
+                writeln!(
+                    std::io::stdout(),
+                    "sealed anew: the secrets of {count} providers"
+                )?;
+                Ok(())
+            }))
+        }
+    }
+}
+
+fn serve(settings: Settings) -> ExitCode {
     settings.logging.start();
+    core_dumps::forbid();
+    descriptors::raise_limit();
+    end(start_runtime().and_then(|runtime| runtime.block_on(run::run(settings))))
+}
+
+/// The runtime, and what is chosen for the whole program before.
+fn start_runtime() -> anyhow::Result<Runtime> {
     // Two crypto providers in one program make rustls guess; this one is the choice, whatever else is linked.
     if rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .is_err()
     {
-        return refuse(&anyhow::anyhow!("a TLS provider was already installed"));
+        anyhow::bail!("a TLS provider was already installed");
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => return refuse(&error.into()),
-    };
-    match runtime.block_on(run::run(settings)) {
+    Ok(Builder::new_multi_thread().enable_all().build()?)
+}
+
+fn end(result: anyhow::Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => refuse(&error),
     }
+}
+
+/// Says in as many lines as it takes what is wrong with a file.
+#[expect(clippy::print_stderr, reason = "the last word of a program that ends")]
+fn refuse_in_full(error: &anyhow::Error) -> ExitCode {
+    eprintln!("gateway: {error:#}");
+    ExitCode::FAILURE
 }
 
 /// Says in one line why there is no gateway.

@@ -1,18 +1,27 @@
 //! From a gateway that is ready to its end.
 
-use anyhow::Context;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    listener::{self, Drain},
+    listener::{self, Bounds, Drain},
     settings::Settings,
+    tls::Tls,
     wiring::{self, Gateway},
 };
 
 /// Runs the gateway until a signal ends it. Requests end first, then what they feed.
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let signals = Signals::listen()?;
+    let tls = settings
+        .tls
+        .clone()
+        .map(Tls::load)
+        .transpose()?
+        .map(Arc::new);
     let listener = listener::bind(settings.listen).await?;
     let Gateway {
         service,
@@ -22,7 +31,12 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     } = wiring::gateway(&settings).await?;
 
     let (stop_serving, stop_working) = (CancellationToken::new(), CancellationToken::new());
-    let mut working = workers.start(&stop_working);
+    let failed = CancellationToken::new();
+    let mut working = workers.start(&stop_working, &failed);
+    if let Some(tls) = &tls {
+        let hangups = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+        working.spawn(tls.clone().watch(hangups, stop_working.clone()));
+    }
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         listen = %settings.listen,
@@ -30,7 +44,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         "the gateway is ready"
     );
     let stop = stop_serving.clone();
-    let stopped_at_once = signals.end(move || {
+    let stopped_at_once = signals.end(&failed, move || {
         draining.begin();
         stop.cancel();
     });
@@ -39,7 +53,11 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
             timeout: settings.drain_timeout,
             cut,
         };
-        listener::serve(listener, service, stop_serving, drain).await;
+        let bounds = Bounds {
+            connections: settings.max_connections,
+            write_timeout: settings.write_timeout,
+        };
+        listener::serve(listener, tls, service, bounds, stop_serving, drain).await;
         stop_working.cancel();
         while working.join_next().await.is_some() {}
         tracing::info!("the gateway has ended");
@@ -47,6 +65,9 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     tokio::select! {
         () = ending => {}
         () = stopped_at_once => {}
+    }
+    if failed.is_cancelled() {
+        bail!("a worker has failed, as the log says; start the gateway again");
     }
     Ok(())
 }
@@ -74,10 +95,12 @@ impl Signals {
         }
     }
 
-    /// The first signal drains, the second ends at once.
-    async fn end(mut self, drain: impl FnOnce()) {
-        self.next().await;
-        tracing::info!("asked to stop; once more stops at once");
+    /// The first signal drains, and so does the failure of a worker; the next signal ends at once.
+    async fn end(mut self, failed: &CancellationToken, drain: impl FnOnce()) {
+        tokio::select! {
+            () = self.next() => tracing::info!("asked to stop; once more stops at once"),
+            () = failed.cancelled() => tracing::error!("stopping for want of a worker"),
+        }
         drain();
         self.next().await;
         tracing::warn!("stopped at once");

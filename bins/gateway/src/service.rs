@@ -1,16 +1,24 @@
 //! Which part of the gateway answers a request.
 
-use std::{convert::Infallible, future::Future, net::IpAddr, pin::Pin, sync::Arc};
+use std::{convert::Infallible, future::Future, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
+use admin::Origin;
 use axum::Router;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use proxy::Proxy;
 use tower::ServiceExt;
 use uuid::Uuid;
 
-use crate::{open::Open, request_body::RequestBody};
+use crate::{
+    client_address::TrustedProxies,
+    cors::{self, Origins},
+    last_resort,
+    open::Open,
+    patient_body::PatientBody,
+    request_body::RequestBody,
+};
 
 /// Serves one peer. Clients' requests go straight to the proxy; everything else is rare and may take the longer way.
 #[derive(Debug, Clone)]
@@ -21,15 +29,34 @@ pub(crate) struct Service {
 
 #[derive(Debug)]
 struct Shared {
-    proxy: Proxy,
-    open: Open,
-    admin: Router,
+    parts: Served,
+    surroundings: Surroundings,
+}
+
+/// What answers.
+#[derive(Debug)]
+pub(crate) struct Served {
+    pub(crate) proxy: Proxy,
+    pub(crate) open: Open,
+    pub(crate) admin: Router,
+}
+
+/// What is between the gateway and its clients.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    pub(crate) proxies: TrustedProxies,
+    pub(crate) cors: Option<Origins>,
+    /// How long a client may take nothing of a stream.
+    pub(crate) write_timeout: Duration,
 }
 
 impl Service {
-    pub(crate) fn new(proxy: Proxy, open: Open, admin: Router) -> Self {
+    pub(crate) fn new(parts: Served, surroundings: Surroundings) -> Self {
         Self {
-            shared: Arc::new(Shared { proxy, open, admin }),
+            shared: Arc::new(Shared {
+                parts,
+                surroundings,
+            }),
             peer: None,
         }
     }
@@ -43,7 +70,10 @@ impl Service {
     }
 }
 
-type Body = Either<proxy::Body, axum::body::Body>;
+type Body = Either<Streamed, axum::body::Body>;
+
+/// What the proxy answers; over HTTP/2 each stream has its own pace.
+type Streamed = Either<proxy::Body, PatientBody<proxy::Body>>;
 
 impl hyper::service::Service<Request<Incoming>> for Service {
     type Response = Response<Body>;
@@ -55,27 +85,62 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         let version = request.version();
         let request = request.map(|body| RequestBody::new(body, version));
         Box::pin(async move {
-            let path = request.uri().path();
-            if proxy::is_client_path(path) {
-                return Ok(shared.proxy.serve(request, peer).await.map(Either::Left));
+            let cors = shared.surroundings.cors.as_ref();
+            let permit = cors.and_then(|origins| origins.permit(request.headers()));
+            if let Some(permit) = &permit
+                && let Some(response) = permit.preflight(&request)
+            {
+                return Ok(response.map(Either::Right));
             }
-            let mut response = match shared.open.answer(&request).await {
-                Some(response) => response,
-                None => {
-                    let request = request.map(axum::body::Body::new);
-                    let answering = shared.admin.clone().oneshot(request);
-                    answering.await.unwrap_or_else(|never| match never {})
-                }
-            };
-            add_id(response.headers_mut());
-            Ok(response.map(Either::Right))
+            let answer = last_resort::catch(shared.answer(request, peer)).await;
+            let mut response = answer.unwrap_or_else(|| {
+                shared.parts.proxy.note_panic();
+                last_resort::internal().map(Either::Right)
+            });
+            if let Some(permit) = permit {
+                permit.grant(response.headers_mut());
+            }
+            Ok(response)
         })
     }
 }
 
+impl Shared {
+    fn paced(&self, body: proxy::Body, version: Version) -> Streamed {
+        if version < Version::HTTP_2 {
+            return Either::Left(body);
+        }
+        Either::Right(PatientBody::new(body, self.surroundings.write_timeout))
+    }
+
+    async fn answer(&self, request: Request<RequestBody>, peer: Option<IpAddr>) -> Response<Body> {
+        let Served { proxy, open, admin } = &self.parts;
+        let proxies = &self.surroundings.proxies;
+        let ip = peer.map(|peer| proxies.client(peer, request.headers()));
+        if proxy::is_client_path(request.uri().path()) {
+            let version = request.version();
+            let response = proxy.serve(request, ip).await;
+            return response.map(|body| Either::Left(self.paced(body, version)));
+        }
+        let id = Uuid::now_v7().to_string();
+        let mut response = match open.answer(&request, ip).await {
+            Some(response) => response,
+            None => {
+                let mut request = request.map(axum::body::Body::new);
+                let request_id = Some(id.clone());
+                request.extensions_mut().insert(Origin { ip, request_id });
+                let answering = admin.clone().oneshot(request);
+                answering.await.unwrap_or_else(|never| match never {})
+            }
+        };
+        add_id(response.headers_mut(), id);
+        cors::protect(response.headers_mut());
+        response.map(Either::Right)
+    }
+}
+
 /// Gives a response that is not the proxy's, which names its own, the id by which people can ask about it.
-fn add_id(headers: &mut HeaderMap) {
-    let id = Uuid::now_v7().to_string();
+fn add_id(headers: &mut HeaderMap, id: String) {
     if let Ok(value) = HeaderValue::try_from(id) {
         headers.insert("x-request-id", value);
     }

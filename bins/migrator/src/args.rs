@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 const AFTER_HELP: &str = "\
@@ -20,7 +22,11 @@ Exit codes:
 Examples:
   migrator up                 create the tables; safe to repeat at every start
   migrator check              does the database fit this build?
+  migrator rebuild            recreate the tables after the schema was edited; rows that fit are kept
   migrator fresh --yes        throw all rows away and start anew, without asking
+  migrator dump rows.jsonl.gz
+  migrator load rows.jsonl.gz --database-url postgres://app:secret@db/app
+                              move from one database to another, whatever their engines
   DATABASE_URL=postgres://app:secret@db/app migrator status";
 
 /// Creates, checks and recreates the gateway's database tables.
@@ -51,6 +57,22 @@ pub(crate) enum Command {
     ///
     /// Refuses, without changing anything, a database whose tables were made by another edit of the schema.
     Up,
+    /// Recreate the gateway's tables after the schema was edited, and keep every row that still fits
+    ///
+    /// The old rows stay in a backup beside the database. Prints what did not fit, and what became of it. Refuses while
+    /// a gateway works with the database. If it fails or is killed, the database is as it was.
+    Rebuild(Rebuild),
+    /// Write all rows to a new file, as one moment has them. Only reads
+    ///
+    /// The file has a line of JSON for each row; one whose name ends in .gz is compressed. It holds all there is in the
+    /// tables, also the sealed keys of providers.
+    Dump {
+        /// The file, which must not exist yet
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Read the rows that `dump` wrote, on whatever engine, into a database that `up` has prepared. All or none
+    Load(Load),
     /// Drop the gateway's tables, whatever they look like, and create them anew. DESTROYS ALL ROWS in them
     Fresh(Consent),
     /// Roll back the applied migrations and apply them again. DESTROYS ALL ROWS. Only on a database this build made
@@ -63,6 +85,34 @@ pub(crate) enum Command {
     ///
     /// Prints one line for each difference and exits with 1 if there is any.
     Check,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Rebuild {
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+
+    /// Rebuild even if gateways seem to be at work with the database. What they write meanwhile may be lost
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Load {
+    /// The file that `dump` wrote
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// Delete the rows that are there first. Asks before it does; without it the tables must be empty
+    #[arg(long)]
+    pub(crate) replace: bool,
+
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+
+    /// Load even if gateways seem to be at work with the database
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, ClapArgs)]

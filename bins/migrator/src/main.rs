@@ -2,6 +2,7 @@
 
 mod args;
 mod consent;
+mod progress;
 mod run;
 
 use std::io::Write;

@@ -1,5 +1,7 @@
 //! The commands.
 
+mod rows;
+
 use std::io::{IsTerminal, Write};
 
 use anyhow::Context;
@@ -22,15 +24,16 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<u8> {
         Command::Up => return up(url, &place).await,
         Command::Status => return status(url, &place).await,
         Command::Check => return check(url, &place).await,
+        Command::Rebuild(it) => return rows::rebuild(url, &place, it).await,
+        Command::Dump { file } => return rows::dump(url, &place, file).await,
+        Command::Load(it) => return rows::load(url, &place, it).await,
         Command::Fresh(consent) => ("fresh", consent.yes),
         Command::Refresh(consent) => ("refresh", consent.yes),
         Command::Reset(consent) => ("reset", consent.yes),
     };
     let is_reset = matches!(args.command, Command::Reset(_));
     // Refused before anything is opened: a script that forgot --yes must not even create a file.
-    if !yes && !std::io::stdin().is_terminal() {
-        let reason = format!("{name} destroys all rows: without a terminal it needs --yes");
-        writeln!(std::io::stderr(), "migrator: {reason}")?;
+    if !yes && !can_ask(&format!("{name} destroys all rows"))? {
         return Ok(NOT_CONFIRMED);
     }
     let db = if is_reset {
@@ -39,11 +42,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<u8> {
         migration::connect(url).await?
     };
     if !yes && ask(name, &db, &place).await? == Answer::No {
-        writeln!(
-            std::io::stderr(),
-            "migrator: not confirmed, nothing changed"
-        )?;
-        return Ok(NOT_CONFIRMED);
+        return not_confirmed();
     }
     match &args.command {
         Command::Reset(_) => migration::reset(&db).await.map(|()| Vec::new()),
@@ -129,6 +128,24 @@ async fn ask(command: &str, db: &DatabaseConnection, place: &str) -> anyhow::Res
         &mut std::io::stdin().lock(),
         &mut std::io::stderr(),
     )?)
+}
+
+/// Whether there is a terminal to ask on; says so where there is none.
+fn can_ask(what: &str) -> anyhow::Result<bool> {
+    let is_terminal = std::io::stdin().is_terminal();
+    if !is_terminal {
+        let reason = format!("{what}: without a terminal it needs --yes");
+        writeln!(std::io::stderr(), "migrator: {reason}")?;
+    }
+    Ok(is_terminal)
+}
+
+fn not_confirmed() -> anyhow::Result<u8> {
+    writeln!(
+        std::io::stderr(),
+        "migrator: not confirmed, nothing changed"
+    )?;
+    Ok(NOT_CONFIRMED)
 }
 
 async fn close(db: DatabaseConnection) -> anyhow::Result<u8> {

@@ -4,13 +4,19 @@ use std::{collections::HashSet, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
+use guards::Guards;
 use secrecy::SecretString;
+
+use crate::{Names, budget::Budget, limit::Limits};
 
 /// What every key made here starts with, so that people and secret scanners recognise one.
 const PREFIX: &str = "sk-lo-";
 
-/// How much of a key is kept in clear to recognise it by.
-const SHOWN: usize = PREFIX.len() + 6;
+/// The same of a key of the admin API, so that people do not take one for the other.
+const ADMIN_PREFIX: &str = "lo-admin-";
+
+/// How much of a key, after what they all start with, is kept in clear to recognise it by.
+const SHOWN: usize = 6;
 
 /// Why no key could be made.
 #[derive(Debug, thiserror::Error)]
@@ -57,17 +63,29 @@ pub struct NewKey {
 }
 
 impl NewKey {
-    /// Makes a key of 256 random bits.
+    /// Makes a client key of 256 random bits.
     ///
     /// # Errors
     /// The system's random generator failed.
     pub fn generate() -> Result<Self, Error> {
+        Self::starting_with(PREFIX)
+    }
+
+    /// Makes a key of the admin API, of as many.
+    ///
+    /// # Errors
+    /// The system's random generator failed.
+    pub fn generate_for_admin() -> Result<Self, Error> {
+        Self::starting_with(ADMIN_PREFIX)
+    }
+
+    fn starting_with(prefix: &str) -> Result<Self, Error> {
         let mut bits = [0; 32];
         aws_lc_rs::rand::fill(&mut bits).map_err(|_| Error::Random)?;
-        let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bits));
+        let text = format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bits));
         Ok(Self {
             hash: KeyHash::of(&text),
-            shown: text[..SHOWN].to_owned(),
+            shown: text[..prefix.len() + SHOWN].to_owned(),
             secret: text.into(),
         })
     }
@@ -76,6 +94,8 @@ impl NewKey {
 /// What a key's holder may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientKey {
+    /// Its row; none for a key that the settings carry.
+    pub id: Option<i64>,
     /// Its name, which stands for it in logs.
     pub name: Arc<str>,
     /// Whether it is accepted at all.
@@ -83,9 +103,17 @@ pub struct ClientKey {
     /// When it stops being accepted.
     pub expires_at: Option<DateTime<Utc>>,
     /// Models it may ask for; `None` allows all.
-    pub allowed_models: Option<HashSet<String>>,
+    pub allowed_models: Option<Names>,
     /// Names of the providers that may serve it; `None` allows all.
     pub allowed_providers: Option<HashSet<String>>,
+    /// How much it may spend; `None` does not limit it.
+    pub budget: Option<Budget>,
+    /// How much it may ask for in how much time; `None` does not limit it.
+    pub limits: Option<Limits>,
+    /// What its requests and their answers may say; `None` guards nothing.
+    pub guards: Option<Arc<Guards>>,
+    /// Whether bodies of its requests are recorded.
+    pub record_bodies: bool,
 }
 
 impl ClientKey {
@@ -93,11 +121,16 @@ impl ClientKey {
     #[must_use]
     pub fn named(name: impl Into<Arc<str>>) -> Self {
         Self {
+            id: None,
             name: name.into(),
             enabled: true,
             expires_at: None,
             allowed_models: None,
             allowed_providers: None,
+            budget: None,
+            limits: None,
+            guards: None,
+            record_bodies: false,
         }
     }
 
@@ -113,7 +146,7 @@ impl ClientKey {
     pub fn may_use_model(&self, model: &str) -> bool {
         self.allowed_models
             .as_ref()
-            .is_none_or(|models| models.contains(model))
+            .is_none_or(|models| models.include(model))
     }
 
     /// Whether the provider called `name` may serve it.
@@ -133,17 +166,23 @@ mod tests {
 
     #[test]
     fn a_new_key_is_recognisable_unique_and_known_by_its_hash() {
-        let (one, two) = (NewKey::generate().unwrap(), NewKey::generate().unwrap());
-        let text = one.secret.expose_secret();
-        assert!(text.starts_with("sk-lo-") && text.starts_with(&one.shown));
-        assert_eq!(text.len(), PREFIX.len() + 43);
-        assert!(one.shown.len() <= 16, "fits its column");
-        assert_eq!(
-            KeyHash::from_hex(&one.hash.to_hex()),
-            Some(KeyHash::of(text))
-        );
-        assert_ne!(one.hash, two.hash);
-        assert!(!format!("{one:?}").contains(&text[SHOWN..]));
+        let makers = [
+            (NewKey::generate as fn() -> _, "sk-lo-"),
+            (NewKey::generate_for_admin, "lo-admin-"),
+        ];
+        for (make, prefix) in makers {
+            let (one, two): (NewKey, NewKey) = (make().unwrap(), make().unwrap());
+            let text = one.secret.expose_secret();
+            assert!(text.starts_with(prefix) && text.starts_with(&one.shown));
+            assert_eq!(text.len(), prefix.len() + 43);
+            assert!(one.shown.len() <= 16, "fits its column");
+            assert_eq!(
+                KeyHash::from_hex(&one.hash.to_hex()),
+                Some(KeyHash::of(text))
+            );
+            assert_ne!(one.hash, two.hash);
+            assert!(!format!("{one:?}").contains(&text[one.shown.len()..]));
+        }
     }
 
     #[test]

@@ -42,6 +42,17 @@ impl Keyring {
         }
     }
 
+    /// Whose key has this hash, in force or not.
+    #[must_use]
+    pub fn holder(&self, hash: KeyHash) -> Option<&ClientKey> {
+        self.keys.get(&hash).map(|key| &**key)
+    }
+
+    /// All keys, those that are not accepted at present too; one that is known by two hashes comes twice.
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<ClientKey>> {
+        self.keys.values()
+    }
+
     /// Finds who offers this key at `now`.
     ///
     /// # Errors

@@ -45,7 +45,7 @@ const OPEN: [(&str, &str); 7] = [
     ("/docs", "This document as a page."),
 ];
 
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 13] = [
     ("providers", "Upstream accounts and servers."),
     ("models", "The names clients ask for."),
     (
@@ -55,6 +55,13 @@ const TAGS: [(&str, &str); 9] = [
     ("policies", "Strategy and clocks of a model."),
     ("routing", "Who would be chosen, and why."),
     ("keys", "Keys that clients call with."),
+    (
+        "admin-keys",
+        "Keys of this API: `read-only`, `operator` or `admin`.",
+    ),
+    ("audit", "Who changed what."),
+    ("prices", "What providers charge."),
+    ("documents", "The configuration as a whole."),
     ("health", "How providers fare."),
     ("statistics", "Figures and logs of requests."),
     ("gateway", "The process itself; no key needed."),

@@ -1,16 +1,19 @@
 //! Why a request is refused, and how the caller is told.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use axum::{
     Json,
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
-use sea_orm::{DbErr, SqlErr};
+use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx::Error as SqlxError};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
+
+use crate::auth::Role;
+use crate::document::Fault;
 
 /// Why a request to the admin API fails.
 #[derive(Debug, thiserror::Error)]
@@ -21,9 +24,20 @@ pub(crate) enum Error {
     /// The admin key is missing.
     #[error("the admin key is missing: send 'Authorization: Bearer <admin key>'")]
     NoKey,
-    /// Another key than the admin key.
-    #[error("this is not the admin key")]
+    /// Another key than an admin key.
+    #[error("this is not an admin key")]
     WrongKey,
+    /// Too many wrong keys came from its address.
+    #[error("too many wrong admin keys came from your address; try again in {} s", seconds(*.0))]
+    TooManyAttempts(Duration),
+    /// The admin key is of a lesser role.
+    #[error("this takes an admin key of role '{needed}'; yours has role '{given}'")]
+    Forbidden {
+        /// The least that will do.
+        needed: Role,
+        /// What there is.
+        given: Role,
+    },
     /// There is no such thing.
     #[error("there is no {0}")]
     NotFound(String),
@@ -42,6 +56,12 @@ pub(crate) enum Error {
     /// The body is not labelled as JSON.
     #[error("the body must be sent with 'Content-Type: application/json'")]
     NotJson,
+    /// The body is not labelled as a document.
+    #[error(
+        "the body must be sent with a 'Content-Type' of application/json, application/toml or \
+        application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    )]
+    NoDocument,
     /// The body is too large.
     #[error("the body must not be larger than {0} bytes")]
     TooLarge(usize),
@@ -53,6 +73,9 @@ pub(crate) enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A document has faults.
+    #[error("the document has {} fault{}; nothing was changed", .0.len(), if .0.len() == 1 { "" } else { "s" })]
+    Document(Vec<Fault>),
     /// The request contradicts what there is.
     #[error("{message}")]
     Conflict {
@@ -60,6 +83,14 @@ pub(crate) enum Error {
         field: Option<&'static str>,
         /// How.
         message: String,
+    },
+    /// Of many objects, this one is at fault.
+    #[error("id {id}: {source}")]
+    About {
+        /// Which.
+        id: i64,
+        /// Why.
+        source: Box<Error>,
     },
     /// A provider was asked and did not help.
     #[error("{message}")]
@@ -75,6 +106,11 @@ pub(crate) enum Error {
     /// The change is stored; this process could not load it yet.
     #[error("the change is stored, but could not be loaded yet; it is tried again each second")]
     NotLive(#[source] catalog::Error),
+    /// The database gave up a statement that took too long.
+    #[error(
+        "the database did not answer within GATEWAY_DATABASE_STATEMENT_TIMEOUT; ask for less, or again"
+    )]
+    TooSlow(#[source] DbErr),
     /// The database's.
     #[error("the database failed")]
     Database(#[source] DbErr),
@@ -98,24 +134,39 @@ impl Error {
         }
     }
 
+    /// Says which of many objects it is about.
+    pub(crate) fn about(self, id: i64) -> Self {
+        Self::About {
+            id,
+            source: Box::new(self),
+        }
+    }
+
     fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::AdminKeyNotSet => (StatusCode::FORBIDDEN, "admin_key_not_set"),
             Self::NoKey | Self::WrongKey => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::TooManyAttempts(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_attempts"),
+            Self::Forbidden { .. } => (StatusCode::FORBIDDEN, "forbidden"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::BadJson(_) | Self::BadBody => (StatusCode::BAD_REQUEST, "invalid_json"),
             Self::SlowBody => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
-            Self::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
+            Self::NotJson | Self::NoDocument => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+            }
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::Invalid { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_value"),
+            Self::Document(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_document"),
             Self::Conflict { .. } => (StatusCode::CONFLICT, "conflict"),
+            Self::About { source, .. } => source.status_and_code(),
             Self::Upstream { .. } => (StatusCode::BAD_GATEWAY, "upstream_error"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::NotLive(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_live_yet"),
             Self::Database(error) if is_connection(error) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable")
             }
+            Self::TooSlow(_) => (StatusCode::SERVICE_UNAVAILABLE, "database_too_slow"),
             Self::Database(_) | Self::Internal(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "internal_error")
             }
@@ -125,6 +176,13 @@ impl Error {
     fn details(&self) -> serde_json::Value {
         match self {
             Self::Invalid { field, .. } => json!({ "field": field }),
+            Self::About { id, source } => {
+                let mut details = source.details();
+                details["id"] = json!(id);
+                details
+            }
+            Self::Document(faults) => json!({ "faults": faults }),
+            Self::Forbidden { needed, .. } => json!({ "needed_role": needed }),
             Self::Conflict {
                 field: Some(field), ..
             } => json!({ "field": field }),
@@ -137,12 +195,53 @@ impl Error {
     }
 }
 
+/// Whether the database is away, or went away in the middle of a statement.
 fn is_connection(error: &DbErr) -> bool {
-    matches!(error, DbErr::Conn(_) | DbErr::ConnectionAcquire(_))
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) =
+        error
+    else {
+        return matches!(error, DbErr::Conn(_) | DbErr::ConnectionAcquire(_));
+    };
+    match &**error {
+        SqlxError::Io(_)
+        | SqlxError::Tls(_)
+        | SqlxError::Protocol(_)
+        | SqlxError::PoolTimedOut
+        | SqlxError::PoolClosed
+        | SqlxError::WorkerCrashed
+        | SqlxError::BeginFailed => true,
+        // PostgreSQL: 08 connection exception, 53 insufficient resources, as when no connection is left, 57P operator
+        // intervention, as when the server is shut down.
+        SqlxError::Database(error) => error.code().is_some_and(|code| {
+            ["08", "53", "57P"]
+                .iter()
+                .any(|class| code.starts_with(class))
+        }),
+        _ => false,
+    }
+}
+
+/// Whether a server gave up a statement for the time it took: PostgreSQL's `query_canceled`, MariaDB's
+/// `ER_STATEMENT_TIMEOUT`.
+fn is_timeout(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) =
+        error
+    else {
+        return false;
+    };
+    match &**error {
+        SqlxError::Database(error) => {
+            matches!(error.code().as_deref(), Some("57014" | "70100"))
+        }
+        _ => false,
+    }
 }
 
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
+        if is_timeout(&error) {
+            return Self::TooSlow(error);
+        }
         // Names are looked up before they are written; this is somebody who wrote past the admin API at that moment.
         match error.sql_err() {
             Some(SqlErr::UniqueConstraintViolation(_)) => Self::Conflict {
@@ -157,7 +256,7 @@ impl From<DbErr> for Error {
 impl From<stats::Error> for Error {
     fn from(error: stats::Error) -> Self {
         match error {
-            stats::Error::Database(error) => Self::Database(error),
+            stats::Error::Database(error) => error.into(),
             _ => Self::Internal("the statistics cannot be read"),
         }
     }
@@ -177,7 +276,7 @@ struct ErrorObject {
     /// What is wrong, for people.
     #[schema(example = "config.base_url: the scheme must be http or https, not 'ftp'")]
     message: String,
-    /// `field` names the field or parameter at fault; `status` is what a provider answered.
+    /// `field` names the field or parameter at fault, `id` the one of many objects; `status` is what a provider answered.
     #[schema(value_type = Object)]
     details: serde_json::Value,
 }
@@ -185,6 +284,10 @@ struct ErrorObject {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, code) = self.status_and_code();
+        let retry_after = match &self {
+            Self::TooManyAttempts(wait) => Some(seconds(*wait)),
+            _ => None,
+        };
         if status.is_server_error() && !matches!(self, Self::Upstream { .. } | Self::Unavailable(_))
         {
             tracing::error!(
@@ -206,6 +309,40 @@ impl IntoResponse for Error {
                 HeaderValue::from_static("Bearer realm=\"admin\""),
             );
         }
+        if let Some(seconds) = retry_after {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, seconds.into());
+        }
         response
+    }
+}
+
+/// Whole seconds after which a pause is over.
+fn seconds(pause: Duration) -> u64 {
+    pause.as_secs() + u64::from(pause.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, sync::Arc};
+
+    use super::*;
+
+    #[test]
+    fn a_database_that_goes_away_in_a_statement_is_unavailable() {
+        let met = |error| RuntimeErr::SqlxError(Arc::new(error));
+        let broken = || SqlxError::Io(io::ErrorKind::ConnectionReset.into());
+        for error in [
+            DbErr::Query(met(broken())),
+            DbErr::Exec(met(broken())),
+            DbErr::Conn(met(SqlxError::PoolTimedOut)),
+        ] {
+            let told = Error::from(error).into_response();
+            assert_eq!(told.status(), StatusCode::SERVICE_UNAVAILABLE);
+        }
+        let other = DbErr::Query(met(SqlxError::RowNotFound));
+        let told = Error::from(other).into_response();
+        assert_eq!(told.status(), StatusCode::INTERNAL_SERVER_ERROR);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use access::Names;
 use axum::{Json, extract::State};
 use catalog::Snapshot;
 use health::Moment;
@@ -116,7 +117,9 @@ pub(crate) async fn get(
         ..Request::default()
     };
     let explanation = route.explain(&request, &state.health, Moment::now().instant);
-    let is_allowed = allowed.models.is_none_or(|models| models.contains(&name));
+    let is_allowed = allowed
+        .models
+        .is_none_or(|models| Names::new(models).include(&name));
     let refusal = if is_allowed {
         explanation.refusal.as_ref().map(refused)
     } else {

@@ -6,6 +6,7 @@ use axum::{
     body::Body,
     extract::{FromRequest, FromRequestParts, Path, Request},
 };
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use http::{HeaderMap, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
@@ -55,22 +56,32 @@ impl<S: Send + Sync> FromRequest<S> for OptionalJson {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers
+/// What a body is labelled as, in lower case and without parameters.
+pub(crate) fn media_type(headers: &HeaderMap) -> String {
+    headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split(';').next())
         .unwrap_or_default()
         .trim()
-        .to_ascii_lowercase();
+        .to_ascii_lowercase()
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = media_type(headers);
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
 async fn bytes(body: Body) -> Result<bytes::Bytes, Error> {
-    let collected = tokio::time::timeout(BODY_TIME, Limited::new(body, BODY_BYTES).collect());
+    bytes_within(body, BODY_BYTES).await
+}
+
+/// A whole body of up to `limit` bytes.
+pub(crate) async fn bytes_within(body: Body, limit: usize) -> Result<bytes::Bytes, Error> {
+    let collected = tokio::time::timeout(BODY_TIME, Limited::new(body, limit).collect());
     match collected.await.map_err(|_| Error::SlowBody)? {
         Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Error::TooLarge(BODY_BYTES)),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::TooLarge(limit)),
         Err(_) => Err(Error::BadBody),
     }
 }
@@ -162,4 +173,27 @@ pub(crate) fn optional_flag<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<bool>, D::Error> {
     flag(deserializer).map(Some)
+}
+
+/// The moments that every database can compare with; what a caller names beyond them is as good as these.
+const EARLIEST: DateTime<Utc> = DateTime::from_timestamp_nanos(86_400_000_000_000);
+const LATEST: DateTime<Utc> = DateTime::from_timestamp_nanos(2_147_483_647_000_000_000);
+
+/// Reads a time, or a date as its first moment (UTC).
+pub(crate) fn moment(
+    field: &'static str,
+    given: Option<String>,
+) -> Result<Option<DateTime<Utc>>, Error> {
+    let Some(text) = given else { return Ok(None) };
+    let time = DateTime::parse_from_rfc3339(&text).map(|time| time.to_utc());
+    let date =
+        || Some(text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN)).map(|at| at.and_utc());
+    match time.ok().or_else(date) {
+        // MySQL and MariaDB compare with nothing outside these years.
+        Some(at) => Ok(Some(at.clamp(EARLIEST, LATEST))),
+        None => Err(Error::invalid(
+            field,
+            "must be a date, or a time as 2026-01-31T08:00:00Z",
+        )),
+    }
 }

@@ -1,5 +1,6 @@
 //! Figures of requests: `/api/stats` and `/api/stats/daily`.
 
+use access::money;
 use axum::{Json, extract::State};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use entities::{key_usage, provider_stats};
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use stats::query::{self, Totals};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{AdminState, error::Error, extract::Query, money};
+use crate::{AdminState, error::Error, extract::Query};
 
 /// A year.
 const MOST_HOURS: i64 = 24 * 366;
@@ -216,16 +217,13 @@ impl From<key_usage::Model> for KeyDay {
     }
 }
 
-/// Figures per UTC day, by provider and by client key.
-#[utoipa::path(get, path = "/stats/daily", tag = "statistics", params(DailyQuery),
-    responses((status = 200, body = DailyBody)))]
-pub(crate) async fn daily(
-    State(state): State<AdminState>,
-    Query(query): Query<DailyQuery>,
-) -> Result<Json<DailyBody>, Error> {
-    let to = query.to.unwrap_or_else(|| Utc::now().date_naive());
-    let from = query
-        .from
+/// A range of days, both included; the last 30 by default.
+pub(crate) fn days(
+    from: Option<NaiveDate>,
+    to: Option<NaiveDate>,
+) -> Result<(NaiveDate, NaiveDate), Error> {
+    let to = to.unwrap_or_else(|| Utc::now().date_naive());
+    let from = from
         .or_else(|| to.checked_sub_signed(TimeDelta::days(DEFAULT_DAYS - 1)))
         .unwrap_or(to);
     if from > to {
@@ -235,6 +233,17 @@ pub(crate) async fn daily(
         let reason = format!("must be at most {MOST_DAYS} days before 'to'");
         return Err(Error::invalid("from", reason));
     }
+    Ok((from, to))
+}
+
+/// Figures per UTC day, by provider and by client key.
+#[utoipa::path(get, path = "/stats/daily", tag = "statistics", params(DailyQuery),
+    responses((status = 200, body = DailyBody)))]
+pub(crate) async fn daily(
+    State(state): State<AdminState>,
+    Query(query): Query<DailyQuery>,
+) -> Result<Json<DailyBody>, Error> {
+    let (from, to) = days(query.from, query.to)?;
     let daily = query::daily(&state.database, from, to).await?;
     Ok(Json(DailyBody {
         from,

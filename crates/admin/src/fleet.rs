@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use entities::provider;
-use health::{AssociationReport, Moment, ProviderReport, State as HealthState};
+use health::{AssociationReport, Moment, ProviderReport, State as HealthState, StateChange};
 use router::{CandidateId, ProviderId, Verdict};
 use sea_orm::{EntityTrait, QueryOrder};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{AdminState, error::Error, extract::Id, model_providers, providers};
+use crate::{AdminState, error::Error, extract::Id, model_providers, page::Page, providers};
 
 /// How everything fares.
 #[derive(Debug, Serialize, ToSchema)]
@@ -286,4 +286,47 @@ pub(crate) async fn status(
             .collect(),
         next: (),
     }))
+}
+
+/// A change of a provider's state.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TransitionBody {
+    /// When it was noticed.
+    at: DateTime<Utc>,
+    /// `healthy`, `degraded` or `unhealthy`.
+    from: &'static str,
+    /// What it is since.
+    to: &'static str,
+    /// Why, unless it is healthy since.
+    reason: Option<&'static str>,
+    /// What the last failure was, where it became unhealthy.
+    error: Option<String>,
+    /// That failure's HTTP status, if it had one.
+    status_code: Option<u16>,
+}
+
+impl From<StateChange> for TransitionBody {
+    fn from(change: StateChange) -> Self {
+        Self {
+            at: change.at,
+            from: change.from.as_str(),
+            to: change.to.as_str(),
+            reason: change.reason.map(|reason| reason.as_str()),
+            error: change.error,
+            status_code: change.status_code,
+        }
+    }
+}
+
+/// The last 20 changes of a provider's state, newest first, as this gateway saw them or found them stored at its start.
+#[utoipa::path(get, path = "/providers/{id}/transitions", tag = "health", params(("id" = i64, Path)),
+    responses((status = 200, body = Page<TransitionBody>)))]
+pub(crate) async fn transitions(
+    State(state): State<AdminState>,
+    Id(id): Id,
+) -> Result<Json<Page<TransitionBody>>, Error> {
+    providers::find(&state.database, id).await?;
+    let changes = state.health.changes(ProviderId(id), Moment::now());
+    let changes = changes.unwrap_or_default().into_iter();
+    Ok(Json(Page::whole(changes.map(Into::into).collect())))
 }

@@ -1,27 +1,42 @@
 //! Requests that have ended: `/api/logs`.
 
+use access::money;
 use axum::{Json, extract::State};
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
-use entities::request_log::{self, Column, Entity};
+use chrono::{DateTime, Utc};
+use entities::{
+    provider, recorded_body,
+    request_log::{self, Column, Entity},
+};
 use http::StatusCode;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use stats::query::{self, LogFilter};
+use serde_json::{Value, json};
+use stats::query::{self, LogCursor, LogFilter, Text};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     AdminState,
+    audit::Entry,
+    auth::{Caller, Role},
     error::Error,
-    extract::{Key, Query, optional_flag},
-    money,
+    extract::{Key, Query, moment, optional_flag},
     page::{self, Page},
 };
 
-/// A request.
+/// Longest text that is looked for.
+const TEXT_CHARS: usize = 100;
+
+/// A request that has a row.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LogBody {
     id: i64,
+    #[serde(flatten)]
+    request: RequestBody,
+}
+
+/// A request.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RequestBody {
     request_id: String,
     /// The provider that answered, else the last tried; null if no attempt was made.
     provider_id: Option<i64>,
@@ -63,6 +78,14 @@ impl From<request_log::Model> for LogBody {
     fn from(row: request_log::Model) -> Self {
         Self {
             id: row.id,
+            request: row.into(),
+        }
+    }
+}
+
+impl From<request_log::Model> for RequestBody {
+    fn from(row: request_log::Model) -> Self {
+        Self {
             request_id: row.request_id,
             provider_id: row.provider_id,
             model: row.model,
@@ -119,6 +142,9 @@ pub(crate) struct LogQuery {
     #[serde(default, deserialize_with = "optional_flag")]
     stream: Option<bool>,
     request_id: Option<String>,
+    /// A text in the model, provider, error, key or request id, whatever its case; up to 100 characters. A page looks at
+    /// 200,000 requests for it: it may have fewer entries than it could, and still have a `next`.
+    text: Option<String>,
     /// Arrived then or later: a date, or a time as 2026-01-31T08:00:00Z.
     from: Option<String>,
     /// Arrived before: a date, or a time.
@@ -129,22 +155,23 @@ pub(crate) struct LogQuery {
     cursor: Option<String>,
 }
 
-/// Reads a time, or a date as its first moment (UTC).
-fn moment(field: &'static str, given: Option<String>) -> Result<Option<DateTime<Utc>>, Error> {
-    let Some(text) = given else { return Ok(None) };
-    let time = DateTime::parse_from_rfc3339(&text).map(|time| time.to_utc());
-    let date =
-        || Some(text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN)).map(|at| at.and_utc());
-    match time.ok().or_else(date) {
-        Some(at) => Ok(Some(at)),
-        None => Err(Error::invalid(
-            field,
-            "must be a date, or a time as 2026-01-31T08:00:00Z",
-        )),
-    }
+/// The microsecond at which a page's last request arrived, and its row, as `MICROSECONDS-ID`.
+fn write_cursor(cursor: LogCursor) -> String {
+    format!("{}-{}", cursor.at.timestamp_micros(), cursor.id)
 }
 
-/// Requests that have ended, newest first.
+fn read_cursor(text: &str) -> Result<LogCursor, Error> {
+    let read = || {
+        let (at, id) = text.split_once('-')?;
+        Some(LogCursor {
+            at: DateTime::from_timestamp_micros(at.parse().ok()?)?,
+            id: id.parse().ok()?,
+        })
+    };
+    read().ok_or_else(page::no_cursor)
+}
+
+/// Requests that have ended, the latest to arrive first.
 #[utoipa::path(get, path = "/logs", tag = "statistics", params(LogQuery),
     responses((status = 200, body = Page<LogBody>)))]
 pub(crate) async fn list(
@@ -152,7 +179,7 @@ pub(crate) async fn list(
     Query(query): Query<LogQuery>,
 ) -> Result<Json<Page<LogBody>>, Error> {
     let limit = page::limit(query.limit)?;
-    let cursor = page::cursor(query.cursor.as_deref())?;
+    let cursor = query.cursor.as_deref().map(read_cursor).transpose()?;
     let filter = LogFilter {
         model: query.model,
         provider_id: query.provider_id,
@@ -160,11 +187,40 @@ pub(crate) async fn list(
         key: query.key,
         stream: query.stream,
         request_id: query.request_id,
+        text: text(&state, query.text.as_deref()).await?,
         from: moment("from", query.from)?,
         to: moment("to", query.to)?,
     };
-    let rows = query::logs(&state.database, &filter, cursor, limit + 1).await?;
-    Ok(Json(page::cut(rows, limit, |row| row.id).map(Into::into)))
+    let found = query::logs(&state.database, &filter, cursor, limit).await?;
+    Ok(Json(Page {
+        data: found.rows.into_iter().map(Into::into).collect(),
+        next: found.next.map(write_cursor),
+    }))
+}
+
+/// A text to look for. Requests know their providers by id, so those whose names have it in them are found here.
+pub(crate) async fn text(state: &AdminState, given: Option<&str>) -> Result<Option<Text>, Error> {
+    let Some(wanted) = given.filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    if wanted.chars().count() > TEXT_CHARS {
+        let reason = format!("must have at most {TEXT_CHARS} characters");
+        return Err(Error::invalid("text", reason));
+    }
+    if wanted.contains('\0') {
+        return Err(Error::invalid("text", "must not have a NUL in it"));
+    }
+    let providers: Vec<(i64, String)> = provider::Entity::find()
+        .select_only()
+        .columns([provider::Column::Id, provider::Column::Name])
+        .into_tuple()
+        .all(&state.database)
+        .await?;
+    let lower = wanted.to_lowercase();
+    let named = providers
+        .into_iter()
+        .filter(|(_, name)| name.to_lowercase().contains(&lower));
+    Ok(Some(Text::new(wanted, named.map(|(id, _)| id).collect())))
 }
 
 /// One request, by its id or its `x-request-id`.
@@ -183,6 +239,48 @@ pub(crate) async fn get(
         .ok_or_else(|| Error::NotFound(format!("request '{key}'")))
 }
 
+/// What a client sent and got.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BodiesBody {
+    request_id: String,
+    /// As it was sent, with secrets redacted; cut where it is too long.
+    request: Option<String>,
+    /// As the client got it, of a stream what it said; null if there was no answer.
+    response: Option<String>,
+    created_at: DateTime<Utc>,
+}
+
+/// What was recorded of one request's bodies, by its id or its `x-request-id`. Takes an operator.
+#[utoipa::path(get, path = "/logs/{id}/bodies", tag = "statistics", params(("id" = String, Path)),
+    responses((status = 200, body = BodiesBody)))]
+pub(crate) async fn bodies(
+    State(state): State<AdminState>,
+    caller: Caller,
+    Key(key): Key,
+) -> Result<Json<BodiesBody>, Error> {
+    caller.must_be(Role::Operator)?;
+    let none = || Error::NotFound(format!("recorded body of request '{key}'"));
+    let request_id = match key.parse::<i64>() {
+        Ok(id) => Entity::find_by_id(id)
+            .one(&state.database)
+            .await?
+            .map(|row| row.request_id)
+            .ok_or_else(none)?,
+        Err(_) => key.clone(),
+    };
+    let row = recorded_body::Entity::find_by_id(request_id)
+        .one(&state.database)
+        .await?
+        .ok_or_else(none)?;
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ok(Json(BodiesBody {
+        request_id: row.request_id,
+        request: row.request_body.map(text),
+        response: row.response_body.map(text),
+        created_at: row.created_at,
+    }))
+}
+
 /// Which requests to forget.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -193,15 +291,23 @@ pub(crate) struct DeleteQuery {
     before: Option<String>,
 }
 
-/// Deletes the requests that arrived before a time, some hundred at a time. Daily figures stay.
+/// Deletes the requests that arrived before a time, some hundred at a time. Daily figures stay. Takes an admin.
 #[utoipa::path(delete, path = "/logs", tag = "statistics", params(DeleteQuery),
     responses((status = 204)))]
 pub(crate) async fn delete(
     State(state): State<AdminState>,
+    caller: Caller,
     Query(query): Query<DeleteQuery>,
 ) -> Result<StatusCode, Error> {
+    caller.must_be(Role::Admin)?;
     let before =
         moment("before", query.before)?.ok_or_else(|| Error::invalid("before", "is missing"))?;
+    // Rows go a few at a time, in transactions of their own; so what was asked for is recorded before the first is gone.
+    let asked = Entry::of("request_logs", None, "request_logs");
+    asked
+        .deleted(&json!({ "before": before }))
+        .write(&caller, &state.database)
+        .await?;
     let deleted = stats::delete_before(&state.database, before).await?;
     tracing::info!(rows = deleted, %before, "deleted request rows on demand");
     Ok(StatusCode::NO_CONTENT)

@@ -15,7 +15,12 @@ use serde_json::{Map, Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    AdminState, change,
+    AdminState,
+    audit::Entry,
+    auth::Caller,
+    change::{self, Change},
+    declared::{self, Marks},
+    document::Kind,
     error::Error,
     extract::{Id, JsonObject, Query, read},
     input,
@@ -59,6 +64,8 @@ pub(crate) struct ModelProviderBody {
     structured_output: bool,
     image: bool,
     enabled: bool,
+    /// The file that declares it, which alone can change it; null where none does.
+    declared_by: Option<String>,
     created_at: Option<DateTime<Utc>>,
     updated_at: Option<DateTime<Utc>>,
 }
@@ -75,10 +82,28 @@ impl From<model_provider::Model> for ModelProviderBody {
             structured_output: row.structured_output.unwrap_or(true),
             image: row.image.unwrap_or(false),
             enabled: row.enabled.unwrap_or(true),
+            declared_by: None,
             created_at: row.created_at,
             updated_at: row.updated_at,
         }
     }
+}
+
+impl ModelProviderBody {
+    /// The same, with what declares it.
+    fn declared(mut self, marks: &Marks) -> Self {
+        self.declared_by = marks.shown(Kind::Association, self.id);
+        self
+    }
+}
+
+/// # Errors
+/// A file declares it.
+async fn must_be_free(
+    connection: &impl ConnectionTrait,
+    row: &model_provider::Model,
+) -> Result<(), Error> {
+    declared::must_be_free(connection, Kind::Association, row.id, &row.provider_model).await
 }
 
 /// A row with defaults for what is not named.
@@ -104,7 +129,7 @@ pub(crate) fn new_row(
 }
 
 /// Checks the fields and turns them into a row's values; ids must exist.
-async fn checked(
+pub(crate) async fn checked(
     connection: &impl ConnectionTrait,
     fields: Map<String, Value>,
 ) -> Result<model_provider::ActiveModel, Error> {
@@ -156,6 +181,10 @@ pub(crate) async fn find(
         .ok_or_else(|| Error::NotFound(format!("model-provider {id}")))
 }
 
+fn entry(body: &ModelProviderBody) -> Entry {
+    Entry::of("model_provider", body.id, &body.provider_model)
+}
+
 /// Which associations are asked for.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -191,7 +220,11 @@ pub(crate) async fn list(
         cursor: query.cursor,
     };
     let rows = page::rows(&state.database, select, Column::Id, page, |row| row.id).await?;
-    Ok(Json(rows.map(Into::into)))
+    let ids = rows.data.iter().map(|row| row.id);
+    let marks = Marks::of(&state.database, Kind::Association, ids).await?;
+    Ok(Json(
+        rows.map(|row| ModelProviderBody::from(row).declared(&marks)),
+    ))
 }
 
 /// Associates a model with a provider.
@@ -199,15 +232,18 @@ pub(crate) async fn list(
     responses((status = 201, body = ModelProviderBody)))]
 pub(crate) async fn create(
     State(state): State<AdminState>,
+    caller: Caller,
     JsonObject(fields): JsonObject,
 ) -> Result<(StatusCode, Json<ModelProviderBody>), Error> {
-    let change = state.change().await?;
+    let change = state.change(&caller).await?;
     let row = checked(change.on(), fields)
         .await?
         .insert(change.on())
         .await?;
-    change.commit().await?;
-    Ok((StatusCode::CREATED, Json(row.into())))
+    let body = ModelProviderBody::from(row);
+    let entry = entry(&body).created(&body);
+    change.commit(entry).await?;
+    Ok((StatusCode::CREATED, Json(body)))
 }
 
 /// One association.
@@ -217,7 +253,9 @@ pub(crate) async fn get(
     State(state): State<AdminState>,
     Id(id): Id,
 ) -> Result<Json<ModelProviderBody>, Error> {
-    Ok(Json(find(&state.database, id).await?.into()))
+    let body = ModelProviderBody::from(find(&state.database, id).await?);
+    let marks = Marks::of(&state.database, Kind::Association, [id]).await?;
+    Ok(Json(body.declared(&marks)))
 }
 
 /// Changes an association.
@@ -228,11 +266,24 @@ pub(crate) async fn get(
     responses((status = 200, body = ModelProviderBody)))]
 pub(crate) async fn patch(
     State(state): State<AdminState>,
+    caller: Caller,
     Id(id): Id,
     JsonObject(patch): JsonObject,
 ) -> Result<Json<ModelProviderBody>, Error> {
-    let change = state.change().await?;
+    let change = state.change(&caller).await?;
+    let (body, entry) = change_one(&change, id, patch).await?;
+    change.commit(entry).await?;
+    Ok(Json(body))
+}
+
+/// Applies a merge patch to an association.
+pub(crate) async fn change_one(
+    change: &Change<'_>,
+    id: i64,
+    patch: Map<String, Value>,
+) -> Result<(ModelProviderBody, Entry), Error> {
     let row = find(change.on(), id).await?;
+    must_be_free(change.on(), &row).await?;
     let mut fields = input::fields(json!({
         "model_id": row.model_id, "provider_id": row.provider_id, "provider_model": row.provider_model,
         "weight": row.weight, "tool_call": row.tool_call, "structured_output": row.structured_output,
@@ -240,15 +291,16 @@ pub(crate) async fn patch(
     }));
     input::merge(&mut fields, patch);
     let values = checked(change.on(), fields).await?;
+    let before = ModelProviderBody::from(row.clone());
     let old = row.into_active_model();
     let changed = model_provider::ActiveModel {
         id: old.id,
         created_at: old.created_at,
         ..values
     };
-    let row = changed.update(change.on()).await?;
-    change.commit().await?;
-    Ok(Json(row.into()))
+    let body = ModelProviderBody::from(changed.update(change.on()).await?);
+    let entry = entry(&body).changed(&before, &body);
+    Ok((body, entry))
 }
 
 /// Ends an association.
@@ -256,13 +308,22 @@ pub(crate) async fn patch(
     responses((status = 204)))]
 pub(crate) async fn delete(
     State(state): State<AdminState>,
+    caller: Caller,
     Id(id): Id,
 ) -> Result<StatusCode, Error> {
-    let change = state.change().await?;
-    find(change.on(), id).await?;
+    let change = state.change(&caller).await?;
+    let entry = delete_one(&change, id).await?;
+    change.commit(entry).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends an association.
+pub(crate) async fn delete_one(change: &Change<'_>, id: i64) -> Result<Entry, Error> {
+    let row = find(change.on(), id).await?;
+    must_be_free(change.on(), &row).await?;
+    let gone = ModelProviderBody::from(row);
     model_provider::Entity::delete_by_id(id)
         .exec(change.on())
         .await?;
-    change.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(entry(&gone).deleted(&gone))
 }

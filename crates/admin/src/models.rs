@@ -16,7 +16,12 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::{
-    AdminState, change,
+    AdminState,
+    audit::Entry,
+    auth::Caller,
+    change::{self, Change},
+    declared::{self, Marks},
+    document::Kind,
     error::Error,
     extract::{Id, JsonObject, Query, read},
     input,
@@ -57,12 +62,14 @@ pub(crate) struct ModelBody {
     enabled: bool,
     /// How many associations with providers it has, disabled ones too.
     associations: i64,
+    /// The file that declares it, which alone can change it; null where none does.
+    declared_by: Option<String>,
     created_at: Option<DateTime<Utc>>,
     updated_at: Option<DateTime<Utc>>,
 }
 
 impl ModelBody {
-    fn of(row: model::Model, associations: i64) -> Self {
+    fn of(row: model::Model, associations: i64, declared_by: Option<String>) -> Self {
         Self {
             id: row.id,
             name: row.name,
@@ -71,6 +78,7 @@ impl ModelBody {
             timeout: row.timeout.unwrap_or(30),
             enabled: row.enabled.unwrap_or(true),
             associations,
+            declared_by,
             created_at: row.created_at,
             updated_at: row.updated_at,
         }
@@ -78,16 +86,16 @@ impl ModelBody {
 }
 
 /// A model whose values are all in range.
-struct Checked {
-    name: String,
-    remark: Option<String>,
-    max_retry: i32,
-    timeout: i32,
-    enabled: bool,
+pub(crate) struct Checked {
+    pub(crate) name: String,
+    pub(crate) remark: Option<String>,
+    pub(crate) max_retry: i32,
+    pub(crate) timeout: i32,
+    pub(crate) enabled: bool,
 }
 
 impl Checked {
-    fn of(fields: Map<String, Value>) -> Result<Self, Error> {
+    pub(crate) fn of(fields: Map<String, Value>) -> Result<Self, Error> {
         let input: ModelInput = read(fields)?;
         if input
             .remark
@@ -178,10 +186,13 @@ pub(crate) async fn list(
         row.id
     })
     .await?;
-    let counts = counts(&state.database, rows.data.iter().map(|row| row.id)).await?;
+    let ids = || rows.data.iter().map(|row| row.id);
+    let counts = counts(&state.database, ids()).await?;
+    let marks = Marks::of(&state.database, Kind::Model, ids()).await?;
     Ok(Json(rows.map(|row| {
         let associations = counts.get(&row.id).copied().unwrap_or(0);
-        ModelBody::of(row, associations)
+        let declared_by = marks.shown(Kind::Model, row.id);
+        ModelBody::of(row, associations, declared_by)
     })))
 }
 
@@ -190,10 +201,11 @@ pub(crate) async fn list(
     responses((status = 201, body = ModelBody)))]
 pub(crate) async fn create(
     State(state): State<AdminState>,
+    caller: Caller,
     JsonObject(fields): JsonObject,
 ) -> Result<(StatusCode, Json<ModelBody>), Error> {
     let checked = Checked::of(fields)?;
-    let change = state.change().await?;
+    let change = state.change(&caller).await?;
     must_be_free(change.on(), &checked.name, None).await?;
     let row = model::ActiveModel {
         remark: Set(checked.remark),
@@ -202,9 +214,10 @@ pub(crate) async fn create(
         enabled: Set(Some(checked.enabled)),
         ..new_row(checked.name)
     };
-    let row = row.insert(change.on()).await?;
-    change.commit().await?;
-    Ok((StatusCode::CREATED, Json(ModelBody::of(row, 0))))
+    let body = ModelBody::of(row.insert(change.on()).await?, 0, None);
+    let entry = Entry::of("model", body.id, &body.name).created(&body);
+    change.commit(entry).await?;
+    Ok((StatusCode::CREATED, Json(body)))
 }
 
 /// One model.
@@ -216,9 +229,11 @@ pub(crate) async fn get(
 ) -> Result<Json<ModelBody>, Error> {
     let row = find(&state.database, id).await?;
     let counts = counts(&state.database, [id]).await?;
+    let declared_by = declared::owner(&state.database, Kind::Model, id).await?;
     Ok(Json(ModelBody::of(
         row,
         counts.get(&id).copied().unwrap_or(0),
+        declared_by,
     )))
 }
 
@@ -230,11 +245,27 @@ pub(crate) async fn get(
     responses((status = 200, body = ModelBody)))]
 pub(crate) async fn patch(
     State(state): State<AdminState>,
+    caller: Caller,
     Id(id): Id,
     JsonObject(patch): JsonObject,
 ) -> Result<Json<ModelBody>, Error> {
-    let change = state.change().await?;
+    let change = state.change(&caller).await?;
+    let (body, entry) = change_one(&change, id, patch).await?;
+    change.commit(entry).await?;
+    Ok(Json(body))
+}
+
+/// Applies a merge patch to a model.
+pub(crate) async fn change_one(
+    change: &Change<'_>,
+    id: i64,
+    patch: Map<String, Value>,
+) -> Result<(ModelBody, Entry), Error> {
     let row = find(change.on(), id).await?;
+    declared::must_be_free(change.on(), Kind::Model, id, &row.name).await?;
+    let associations = counts(change.on(), [id]).await?;
+    let associations = associations.get(&id).copied().unwrap_or(0);
+    let before = ModelBody::of(row.clone(), associations, None);
     let mut fields = input::fields(json!({
         "name": row.name, "remark": row.remark, "max_retry": row.max_retry, "timeout": row.timeout,
         "enabled": row.enabled,
@@ -249,13 +280,9 @@ pub(crate) async fn patch(
     changed.timeout = Set(Some(checked.timeout));
     changed.enabled = Set(Some(checked.enabled));
     changed.updated_at = Set(Some(change::now()));
-    let row = changed.update(change.on()).await?;
-    let counts = counts(change.on(), [id]).await?;
-    change.commit().await?;
-    Ok(Json(ModelBody::of(
-        row,
-        counts.get(&id).copied().unwrap_or(0),
-    )))
+    let body = ModelBody::of(changed.update(change.on()).await?, associations, None);
+    let entry = Entry::of("model", id, &body.name).changed(&before, &body);
+    Ok((body, entry))
 }
 
 /// Deletes a model, with its associations and its routing policy.
@@ -263,11 +290,22 @@ pub(crate) async fn patch(
     responses((status = 204)))]
 pub(crate) async fn delete(
     State(state): State<AdminState>,
+    caller: Caller,
     Id(id): Id,
 ) -> Result<StatusCode, Error> {
-    let change = state.change().await?;
-    find(change.on(), id).await?;
-    model::Entity::delete_by_id(id).exec(change.on()).await?;
-    change.commit().await?;
+    let change = state.change(&caller).await?;
+    let entry = delete_one(&change, id).await?;
+    change.commit(entry).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Deletes a model, and what hangs on it.
+pub(crate) async fn delete_one(change: &Change<'_>, id: i64) -> Result<Entry, Error> {
+    let row = find(change.on(), id).await?;
+    declared::must_be_free(change.on(), Kind::Model, id, &row.name).await?;
+    declared::nothing_may_hang_on(change.on(), Kind::Model, id, &row.name).await?;
+    let counts = counts(change.on(), [id]).await?;
+    let gone = ModelBody::of(row, counts.get(&id).copied().unwrap_or(0), None);
+    model::Entity::delete_by_id(id).exec(change.on()).await?;
+    Ok(Entry::of("model", id, &gone.name).deleted(&gone))
 }

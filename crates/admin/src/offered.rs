@@ -17,6 +17,8 @@ use utoipa::ToSchema;
 
 use crate::{
     AdminState,
+    audit::Entry,
+    auth::Caller,
     error::Error,
     extract::{Id, OptionalJson, read},
     input, model_providers, models,
@@ -175,6 +177,7 @@ pub(crate) struct Skipped {
     request_body = Option<ImportInput>, responses((status = 200, body = ImportBody)))]
 pub(crate) async fn import(
     State(state): State<AdminState>,
+    caller: Caller,
     Id(id): Id,
     OptionalJson(fields): OptionalJson,
 ) -> Result<Json<ImportBody>, Error> {
@@ -194,8 +197,9 @@ pub(crate) async fn import(
             listed.into_iter().map(|model| model.id).collect()
         }
     };
-    let change = state.change().await?;
-    let kind: Option<ProviderKind> = providers::find(change.on(), id).await?.kind.parse().ok();
+    let change = state.change(&caller).await?;
+    let provider = providers::find(change.on(), id).await?;
+    let kind: Option<ProviderKind> = provider.kind.parse().ok();
     let mut report = ImportBody::default();
     let mut seen = HashSet::new();
     for name in names {
@@ -224,7 +228,8 @@ pub(crate) async fn import(
             }),
         }
     }
-    change.commit().await?;
+    let entry = Entry::of("provider", id, &provider.name).done_as("import", &report);
+    change.commit(entry).await?;
     Ok(Json(report))
 }
 

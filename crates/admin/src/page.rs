@@ -75,21 +75,25 @@ where
 /// The id that a page ends before.
 pub(crate) fn cursor(given: Option<&str>) -> Result<Option<i64>, Error> {
     given
-        .map(|text| {
-            text.parse()
-                .map_err(|_| Error::invalid("cursor", "is not the 'next' of a page"))
-        })
+        .map(|text| text.parse().map_err(|_| no_cursor()))
         .transpose()
 }
 
+/// That a cursor is none of ours.
+pub(crate) fn no_cursor() -> Error {
+    Error::invalid("cursor", "is not the 'next' of a page")
+}
+
 /// Makes a page of `limit` rows, of which one more was read if there are more.
-pub(crate) fn cut<T>(mut rows: Vec<T>, limit: u64, id_of: impl Fn(&T) -> i64) -> Page<T> {
+pub(crate) fn cut<T>(rows: Vec<T>, limit: u64, id_of: impl Fn(&T) -> i64) -> Page<T> {
+    cut_at(rows, limit, |row| id_of(row).to_string())
+}
+
+/// The same, with cursors of another kind.
+pub(crate) fn cut_at<T>(mut rows: Vec<T>, limit: u64, cursor_of: impl Fn(&T) -> String) -> Page<T> {
     let has_more = rows.len() as u64 > limit;
     rows.truncate(limit as usize);
-    let next = rows
-        .last()
-        .filter(|_| has_more)
-        .map(|last| id_of(last).to_string());
+    let next = rows.last().filter(|_| has_more).map(cursor_of);
     Page { data: rows, next }
 }
 

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use catalog::{Provider, ProviderError, ProviderKind, Secrets, mask};
 use entities::{MediaUrls, OpenAiApi, ProviderConfig, ProviderModelConfig, Thinking};
 use router::ProviderId;
-use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use upstream::BaseUrl;
@@ -14,7 +13,7 @@ use utoipa::ToSchema;
 use crate::{AdminState, error::Error};
 
 /// What masks begin with; nothing that is stored does.
-const STARS: &str = "****";
+pub(crate) const STARS: &str = "****";
 
 const LARGEST_WEIGHT: u32 = 1_000_000;
 
@@ -33,7 +32,16 @@ pub(crate) struct ConfigInput {
     priority: Option<i32>,
     /// Its part of the traffic among providers of equal priority, 0 (a spare) to 1000000; 100 by default.
     weight: Option<u32>,
-    /// Added to every request to it. In a PATCH a mask keeps the value there is.
+    /// Most requests that a gateway has running at it at a time, at least 1; no limit by default.
+    #[schema(minimum = 1)]
+    max_concurrent: Option<u32>,
+    /// Requests that a gateway may send it in any 60 seconds, at least 1; no limit by default.
+    #[schema(minimum = 1)]
+    rpm: Option<u64>,
+    /// Tokens, in and out, that a gateway may use of it in any 60 seconds, at least 1; no limit by default.
+    #[schema(minimum = 1)]
+    tpm: Option<u64>,
+    /// Added to every request to it; values are given and kept like `api_key`.
     headers: Option<BTreeMap<String, Option<String>>>,
     /// Egress proxy, `http://host:port`.
     proxy: Option<String>,
@@ -88,7 +96,13 @@ pub(crate) struct ModelInput {
     /// As the provider's `api`.
     #[schema(value_type = Option<String>, example = "both")]
     api: Option<OpenAiApi>,
-    /// Added to every request for it; they win over the provider's. In a PATCH a mask keeps the value there is.
+    /// Requests that a gateway may send for it in any 60 seconds, at least 1, beside the provider's limit.
+    #[schema(minimum = 1)]
+    rpm: Option<u64>,
+    /// Tokens that a gateway may use of it in any 60 seconds, at least 1, beside the provider's limit.
+    #[schema(minimum = 1)]
+    tpm: Option<u64>,
+    /// Added to every request for it; they win over the provider's, and their values are given and kept alike.
     headers: Option<BTreeMap<String, Option<String>>>,
     /// Members added to the body of every request for it, unless the request has them.
     extra_body: Option<Map<String, Value>>,
@@ -104,6 +118,12 @@ pub(crate) struct ConfigBody {
     api_key: Option<String>,
     priority: i32,
     weight: u32,
+    /// Null means no limit.
+    max_concurrent: Option<u32>,
+    /// Requests in any 60 seconds from each gateway; null is no limit.
+    rpm: Option<u64>,
+    /// Tokens in any 60 seconds from each gateway; null is no limit.
+    tpm: Option<u64>,
     /// Names with masked values.
     headers: BTreeMap<String, String>,
     proxy: Option<String>,
@@ -149,7 +169,10 @@ impl ConfigBody {
             api_key: shown(Secret::ApiKey),
             priority: config.priority,
             weight: config.weight,
-            headers: masked(&config.headers),
+            max_concurrent: config.max_concurrent,
+            rpm: config.rpm,
+            tpm: config.tpm,
+            headers: masked(&config.headers, secrets),
             proxy: config.proxy.clone(),
             ca_file: config.ca_file.clone(),
             api: config.api,
@@ -166,7 +189,7 @@ impl ConfigBody {
                 .models
                 .iter()
                 .map(|(name, model)| {
-                    let headers = masked(&model.headers);
+                    let headers = masked(&model.headers, secrets);
                     let model = ProviderModelConfig {
                         headers,
                         ..model.clone()
@@ -231,19 +254,59 @@ impl Secret {
     }
 }
 
-fn masked(headers: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+fn masked(headers: &BTreeMap<String, String>, secrets: &Secrets) -> BTreeMap<String, String> {
     headers
         .iter()
-        .map(|(name, value)| (name.clone(), mask_header(value)))
+        .map(|(name, stored)| (name.clone(), mask_header(stored, secrets)))
         .collect()
 }
 
-fn mask_header(value: &str) -> String {
-    mask("", Some(&SecretString::from(value)))
+fn mask_header(stored: &str, secrets: &Secrets) -> String {
+    let opened = (!is_reference(stored)).then(|| secrets.open_header(stored).ok());
+    mask(stored, opened.flatten().as_ref())
 }
 
 fn is_reference(text: &str) -> bool {
     text.starts_with("env:") || text.starts_with("file:")
+}
+
+/// The first field by which a change decides where a provider's secrets go or what they are; `None` if there is none.
+/// Whoever may set one of them can have the secrets sent to himself, or a file or variable of this machine.
+pub(crate) fn sensitive_change(old: &ProviderConfig, new: &ProviderConfig) -> Option<&'static str> {
+    let headers_of_models = |config: &ProviderConfig| -> Vec<_> {
+        let with_headers = config
+            .models
+            .iter()
+            .filter(|(_, model)| !model.headers.is_empty());
+        with_headers
+            .map(|(name, model)| (name.clone(), model.headers.clone()))
+            .collect()
+    };
+    let secret = Secret::ALL
+        .into_iter()
+        .find(|secret| secret.of(old) != secret.of(new))
+        .map(|secret| match secret {
+            Secret::ApiKey => "config.api_key",
+            Secret::AccessKey => "config.secret_access_key",
+            Secret::SessionToken => "config.session_token",
+            Secret::ServiceAccount => "config.service_account",
+        });
+    let others = [
+        ("config.base_url", old.base_url != new.base_url),
+        ("config.proxy", old.proxy != new.proxy),
+        ("config.ca_file", old.ca_file != new.ca_file),
+        ("config.headers", old.headers != new.headers),
+        (
+            "config.access_key_id",
+            old.access_key_id != new.access_key_id,
+        ),
+        (
+            "config.models",
+            headers_of_models(old) != headers_of_models(new),
+        ),
+    ];
+    let other = others.into_iter().find(|(_, differs)| *differs);
+    secret.or(other.map(|(field, _)| field))
 }
 
 /// What a change of configuration starts from.
@@ -253,6 +316,32 @@ pub(crate) struct Before {
     pub(crate) config: ProviderConfig,
     /// Secrets that the PATCH itself gives as references, if only as the same again.
     pub(crate) given: Vec<Secret>,
+    /// Headers that it gives so, by their place, as `config.headers.x-key`.
+    pub(crate) given_headers: Vec<String>,
+}
+
+impl Before {
+    /// The headers that `patch`, the configuration of a PATCH, gives as references.
+    pub(crate) fn headers_given_in(patch: Option<&Value>) -> Vec<String> {
+        let mut given = Vec::new();
+        let mut find = |settings: &Value, place: &str| {
+            let headers = settings.get("headers").and_then(Value::as_object);
+            for (name, value) in headers.into_iter().flatten() {
+                if value.as_str().is_some_and(is_reference) {
+                    given.push(format!("{place}.headers.{name}"));
+                }
+            }
+        };
+        let Some(patch) = patch else {
+            return Vec::new();
+        };
+        find(patch, "config");
+        let models = patch.get("models").and_then(Value::as_object);
+        for (name, model) in models.into_iter().flatten() {
+            find(model, &format!("config.models.{name}"));
+        }
+        given
+    }
 }
 
 impl ConfigInput {
@@ -292,6 +381,12 @@ impl ConfigInput {
                 format!("must be between 0 and {LARGEST_WEIGHT}"),
             ));
         }
+        if self.max_concurrent == Some(0) {
+            return Err(Error::invalid(
+                "config.max_concurrent",
+                "must be at least 1; a provider that gets nothing is switched off by enabled",
+            ));
+        }
         // It would be stored and shown in clear, and is not sent.
         if self.proxy.as_ref().is_some_and(|proxy| proxy.contains('@')) {
             return Err(Error::invalid(
@@ -311,11 +406,15 @@ impl ConfigInput {
             api_key: stored(Secret::ApiKey, self.api_key)?,
             priority: self.priority.unwrap_or(defaults.priority),
             weight: self.weight.unwrap_or(defaults.weight),
+            max_concurrent: self.max_concurrent,
+            rpm: self.rpm,
+            tpm: self.tpm,
             headers: headers(
                 "config.headers",
                 self.headers.unwrap_or_default(),
-                before.map(|before| &before.config.headers),
+                before.map(|before| (before, &before.config.headers)),
                 has_moved,
+                secrets,
             )?,
             proxy: self.proxy,
             ca_file: self.ca_file,
@@ -329,7 +428,7 @@ impl ConfigInput {
             project: self.project,
             location: self.location,
             service_account: stored(Secret::ServiceAccount, self.service_account)?,
-            models: models(self.models.unwrap_or_default(), before, has_moved)?,
+            models: models(self.models.unwrap_or_default(), before, has_moved, secrets)?,
         })
     }
 }
@@ -338,20 +437,26 @@ fn models(
     given: BTreeMap<String, Option<ModelInput>>,
     before: Option<&Before>,
     has_moved: bool,
+    secrets: &Secrets,
 ) -> Result<BTreeMap<String, ProviderModelConfig>, Error> {
     let mut models = BTreeMap::new();
     for (name, model) in given {
         let Some(model) = model else { continue };
-        let stored = before.and_then(|before| before.config.models.get(&name));
+        let stored = before.and_then(|before| {
+            let model = before.config.models.get(&name)?;
+            Some((before, &model.headers))
+        });
         let place = format!("config.models.{name}.headers");
-        let stored = stored.map(|stored| &stored.headers);
-        let headers = headers(&place, model.headers.unwrap_or_default(), stored, has_moved)?;
+        let given = model.headers.unwrap_or_default();
+        let headers = headers(&place, given, stored, has_moved, secrets)?;
         let model = ProviderModelConfig {
             max_tokens: model.max_tokens,
             thinking: model.thinking,
             sampling: model.sampling,
             prefill: model.prefill,
             api: model.api,
+            rpm: model.rpm,
+            tpm: model.tpm,
             headers,
             extra_body: model.extra_body.unwrap_or_default(),
         };
@@ -389,33 +494,41 @@ fn keep(
         _ if given.starts_with("plain:") || given.starts_with("sealed:") => {
             invalid("must be the key itself, env:NAME or file:/path")
         }
-        "env:" => invalid("names no environment variable"),
-        _ if given
-            .strip_prefix("file:")
-            .is_some_and(|path| !path.starts_with('/')) =>
-        {
-            invalid("must name a file by its absolute path")
-        }
-        _ => secrets
-            .store(given)
-            .map_err(|_| Error::Internal("sealing failed")),
+        _ => match broken_reference(given) {
+            Some(reason) => invalid(reason),
+            None => secrets
+                .store(given)
+                .map_err(|_| Error::Internal("sealing failed")),
+        },
     }
 }
 
-/// The headers to store, of those `given` at `place`; `before` are those whose masks keep them.
+/// Why a text is no reference although it looks like one.
+fn broken_reference(text: &str) -> Option<&'static str> {
+    match text.strip_prefix("file:") {
+        Some(path) if !path.starts_with('/') => Some("must name a file by its absolute path"),
+        None if text == "env:" => Some("names no environment variable"),
+        _ => None,
+    }
+}
+
+/// The headers to store, of those `given` at `place`; `before` has those whose masks keep them.
 fn headers(
     place: &str,
     given: BTreeMap<String, Option<String>>,
-    before: Option<&BTreeMap<String, String>>,
+    before: Option<(&Before, &BTreeMap<String, String>)>,
     has_moved: bool,
+    secrets: &Secrets,
 ) -> Result<BTreeMap<String, String>, Error> {
     let mut headers = BTreeMap::new();
     for (name, value) in given {
         let Some(value) = value else { continue };
+        let field = format!("{place}.{name}");
         let stored = before
-            .and_then(|before| before.get(&name))
-            .filter(|stored| mask_header(stored) == value);
-        let refused = |reason: &str| Error::invalid(format!("{place}.{name}"), reason);
+            .filter(|(before, _)| !before.given_headers.contains(&field))
+            .and_then(|(_, headers)| headers.get(&name))
+            .filter(|stored| mask_header(stored, secrets) == value);
+        let refused = |reason: &str| Error::invalid(field.clone(), reason);
         let value = match stored {
             Some(_) if has_moved => {
                 return Err(refused(
@@ -424,7 +537,12 @@ fn headers(
             }
             Some(stored) => stored.clone(),
             None if value.starts_with(STARS) => return Err(refused("is a mask, not a value")),
-            None => value,
+            None => match broken_reference(&value) {
+                Some(reason) => return Err(refused(reason)),
+                None => secrets
+                    .store(&value)
+                    .map_err(|_| Error::Internal("sealing failed"))?,
+            },
         };
         headers.insert(name, value);
     }
@@ -439,21 +557,35 @@ pub(crate) fn check(
     config: &ProviderConfig,
     state: &AdminState,
 ) -> Result<(), Error> {
+    callable(id, name, kind, config, state).map_err(refusal)
+}
+
+/// Whether a provider of this configuration could be called from here.
+pub(crate) fn callable(
+    id: i64,
+    name: &str,
+    kind: ProviderKind,
+    config: &ProviderConfig,
+    state: &AdminState,
+) -> Result<(), ProviderError> {
     let (secrets, clients) = (state.catalog.secrets(), state.catalog.clients());
-    Provider::new(ProviderId(id), name.into(), kind, config, secrets, clients)
-        .map(drop)
-        .map_err(|error| match error {
-            ProviderError::Header(name) => {
-                Error::invalid(format!("config.headers.{name}"), "cannot be sent")
-            }
-            ProviderError::BaseUrl(reason) => Error::invalid("config.base_url", reason.to_string()),
-            ProviderError::Field { field, reason } => Error::invalid(field, reason),
-            ProviderError::Secret { field, source } => Error::invalid(field, source.to_string()),
-            ProviderError::Key(reason) => Error::invalid("config.api_key", reason.to_string()),
-            ProviderError::KeyCharacters => Error::invalid(
-                "config.api_key",
-                "holds characters that cannot be sent in a header",
-            ),
-            other => Error::invalid(other.field(), other.to_string()),
-        })
+    Provider::new(ProviderId(id), name.into(), kind, config, secrets, clients).map(drop)
+}
+
+/// The error that names the field at fault.
+pub(crate) fn refusal(error: ProviderError) -> Error {
+    match error {
+        ProviderError::Header(name) => {
+            Error::invalid(format!("config.headers.{name}"), "cannot be sent")
+        }
+        ProviderError::BaseUrl(reason) => Error::invalid("config.base_url", reason.to_string()),
+        ProviderError::Field { field, reason } => Error::invalid(field, reason),
+        ProviderError::Secret { field, source } => Error::invalid(field, source.to_string()),
+        ProviderError::Key(reason) => Error::invalid("config.api_key", reason.to_string()),
+        ProviderError::KeyCharacters => Error::invalid(
+            "config.api_key",
+            "holds characters that cannot be sent in a header",
+        ),
+        other => Error::invalid(other.field(), other.to_string()),
+    }
 }

@@ -19,7 +19,12 @@ use serde_json::{Map, Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    AdminState, change,
+    AdminState,
+    audit::Entry,
+    auth::{Caller, Role},
+    change::{self, Change},
+    declared::{self, Marks},
+    document::Kind,
     error::Error,
     extract::{Id, JsonObject, Query, flag, read},
     input,
@@ -33,15 +38,15 @@ use crate::{
 pub(crate) struct ProviderInput {
     /// Unique, 1 to 100 characters.
     #[schema(required = true, nullable = false, example = "openai")]
-    name: Option<String>,
+    pub(crate) name: Option<String>,
     /// The protocol it speaks: `openai`, which is any server compatible with OpenAI's API, `anthropic`,
     /// `gemini`, `azure`, `bedrock` or `vertex`.
     #[serde(rename = "type")]
     #[schema(required = true, nullable = false, example = "openai")]
-    kind: Option<String>,
-    config: Option<ConfigInput>,
+    pub(crate) kind: Option<String>,
+    pub(crate) config: Option<ConfigInput>,
     /// True by default.
-    enabled: Option<bool>,
+    pub(crate) enabled: Option<bool>,
 }
 
 /// A provider.
@@ -57,25 +62,52 @@ pub(crate) struct ProviderBody {
     problem: Option<String>,
     /// `healthy`, `degraded` or `unhealthy`; null before it is known.
     health: Option<&'static str>,
+    /// The file that declares it, which alone can change it; null where none does.
+    declared_by: Option<String>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
+}
+
+/// What the audit log keeps of a provider: its row, as it is shown.
+#[derive(Debug, Serialize)]
+struct Audited {
+    name: String,
+    #[serde(rename = "type")]
+    kind: String,
+    config: ConfigBody,
+    enabled: bool,
+}
+
+impl Audited {
+    fn of(row: &provider::Model, state: &AdminState) -> Self {
+        let config = config_of(row).unwrap_or_default();
+        Self {
+            name: row.name.clone(),
+            kind: row.kind.clone(),
+            config: ConfigBody::of(&config, state.catalog.secrets()),
+            enabled: row.enabled,
+        }
+    }
 }
 
 /// What is known of providers besides their rows.
 struct Surroundings<'a> {
     state: &'a AdminState,
     health: HashMap<i64, HealthState>,
+    marks: Marks,
 }
 
 impl<'a> Surroundings<'a> {
-    fn of(state: &'a AdminState) -> Self {
+    async fn of(state: &'a AdminState, ids: impl IntoIterator<Item = i64>) -> Result<Self, Error> {
+        let marks = Marks::of(&state.database, Kind::Provider, ids).await?;
         let reports = state.health.report(Moment::now()).into_iter();
-        Self {
+        Ok(Self {
             state,
             health: reports
                 .map(|report| (report.provider_id, report.state))
                 .collect(),
-        }
+            marks,
+        })
     }
 
     fn show(&self, row: provider::Model) -> ProviderBody {
@@ -88,6 +120,7 @@ impl<'a> Surroundings<'a> {
                 .problem(ProviderId(row.id))
                 .map(str::to_owned),
             health: self.health.get(&row.id).map(|state| state.as_str()),
+            declared_by: self.marks.shown(Kind::Provider, row.id),
             id: row.id,
             name: row.name,
             kind: row.kind,
@@ -98,18 +131,18 @@ impl<'a> Surroundings<'a> {
     }
 }
 
-fn config_of(row: &provider::Model) -> Result<ProviderConfig, serde_json::Error> {
+pub(crate) fn config_of(row: &provider::Model) -> Result<ProviderConfig, serde_json::Error> {
     serde_json::from_value(row.config.clone())
 }
 
-fn kind_of(given: Option<String>) -> Result<ProviderKind, Error> {
+pub(crate) fn kind_of(given: Option<String>) -> Result<ProviderKind, Error> {
     given
         .ok_or_else(|| Error::invalid("type", "is missing"))?
         .parse()
         .map_err(|error: ProviderError| Error::invalid("type", error.to_string()))
 }
 
-fn stored(config: &ProviderConfig) -> Result<Value, Error> {
+pub(crate) fn stored(config: &ProviderConfig) -> Result<Value, Error> {
     serde_json::to_value(config).map_err(|_| Error::Internal("a configuration is no JSON"))
 }
 
@@ -150,8 +183,20 @@ async fn must_be_free(
     Ok(())
 }
 
+/// Where providers are and what they get to know is an admin's to say.
+fn must_be_allowed(
+    caller: &Caller,
+    old: &ProviderConfig,
+    new: &ProviderConfig,
+) -> Result<(), Error> {
+    match provider_config::sensitive_change(old, new) {
+        Some(_) => caller.must_be(Role::Admin),
+        None => Ok(()),
+    }
+}
+
 /// Header names are the same in any case; in lower case they also merge as such.
-fn lower_header_names(fields: &mut Map<String, Value>) -> Result<(), Error> {
+pub(crate) fn lower_header_names(fields: &mut Map<String, Value>) -> Result<(), Error> {
     let Some(Value::Object(config)) = fields.get_mut("config") else {
         return Ok(());
     };
@@ -199,7 +244,8 @@ pub(crate) async fn list(
         |row| row.id,
     )
     .await?;
-    let surroundings = Surroundings::of(&state);
+    let ids = rows.data.iter().map(|row| row.id);
+    let surroundings = Surroundings::of(&state, ids).await?;
     Ok(Json(rows.map(|row| surroundings.show(row))))
 }
 
@@ -208,6 +254,7 @@ pub(crate) async fn list(
     responses((status = 201, body = ProviderBody)))]
 pub(crate) async fn create(
     State(state): State<AdminState>,
+    caller: Caller,
     JsonObject(mut fields): JsonObject,
 ) -> Result<(StatusCode, Json<ProviderBody>), Error> {
     lower_header_names(&mut fields)?;
@@ -218,8 +265,9 @@ pub(crate) async fn create(
         .config
         .unwrap_or_default()
         .resolve(kind, None, &state)?;
+    must_be_allowed(&caller, &ProviderConfig::default(), &config)?;
     provider_config::check(0, &name, kind, &config, &state)?;
-    let change = state.change().await?;
+    let change = state.change(&caller).await?;
     must_be_free(change.on(), &name, None).await?;
     let now = change::now();
     let row = provider::ActiveModel {
@@ -232,8 +280,9 @@ pub(crate) async fn create(
         updated_at: Set(now),
     };
     let row = row.insert(change.on()).await?;
-    change.commit().await?;
-    let body = Surroundings::of(&state).show(row);
+    let entry = Entry::of("provider", row.id, &row.name).created(&Audited::of(&row, &state));
+    change.commit(entry).await?;
+    let body = Surroundings::of(&state, [row.id]).await?.show(row);
     Ok((StatusCode::CREATED, Json(body)))
 }
 
@@ -245,7 +294,7 @@ pub(crate) async fn get(
     Id(id): Id,
 ) -> Result<Json<ProviderBody>, Error> {
     let row = find(&state.database, id).await?;
-    Ok(Json(Surroundings::of(&state).show(row)))
+    Ok(Json(Surroundings::of(&state, [id]).await?.show(row)))
 }
 
 /// Changes a provider.
@@ -257,14 +306,29 @@ pub(crate) async fn get(
     responses((status = 200, body = ProviderBody)))]
 pub(crate) async fn patch(
     State(state): State<AdminState>,
+    caller: Caller,
     Id(id): Id,
-    JsonObject(mut patch): JsonObject,
+    JsonObject(patch): JsonObject,
 ) -> Result<Json<ProviderBody>, Error> {
+    let change = state.change(&caller).await?;
+    let (row, entry) = change_one(&change, id, patch).await?;
+    change.commit(entry).await?;
+    Ok(Json(Surroundings::of(&state, [id]).await?.show(row)))
+}
+
+/// Applies a merge patch to a provider.
+pub(crate) async fn change_one(
+    change: &Change<'_>,
+    id: i64,
+    mut patch: Map<String, Value>,
+) -> Result<(provider::Model, Entry), Error> {
     lower_header_names(&mut patch)?;
-    let change = state.change().await?;
+    let state = change.state();
     let row = find(change.on(), id).await?;
+    declared::must_be_free(change.on(), Kind::Provider, id, &row.name).await?;
     let is_reached_otherwise = patch.contains_key("config") || patch.contains_key("type");
     let given = Secret::given_in(patch.get("config"));
+    let given_headers = Before::headers_given_in(patch.get("config"));
     let old = match config_of(&row) {
         Err(error) if is_reached_otherwise => {
             let reason = format!(
@@ -274,6 +338,7 @@ pub(crate) async fn patch(
         }
         old => old.unwrap_or_default(),
     };
+    let before = Audited::of(&row, state);
     let shown = ConfigBody::of(&old, state.catalog.secrets());
     let mut fields = input::fields(json!({
         "name": row.name, "type": row.kind, "config": shown, "enabled": row.enabled,
@@ -292,12 +357,14 @@ pub(crate) async fn patch(
             kind: old_kind.unwrap_or(kind),
             config: old,
             given,
+            given_headers,
         };
         let config = input
             .config
             .unwrap_or_default()
-            .resolve(kind, Some(&before), &state)?;
-        provider_config::check(id, &name, kind, &config, &state)?;
+            .resolve(kind, Some(&before), state)?;
+        must_be_allowed(change.caller(), &before.config, &config)?;
+        provider_config::check(id, &name, kind, &config, state)?;
         changed.kind = Set(kind.name().to_owned());
         changed.config = Set(stored(&config)?);
     }
@@ -305,8 +372,9 @@ pub(crate) async fn patch(
     changed.enabled = Set(enabled);
     changed.updated_at = Set(change::now());
     let row = changed.update(change.on()).await?;
-    change.commit().await?;
-    Ok(Json(Surroundings::of(&state).show(row)))
+    let after = Audited::of(&row, state);
+    let entry = Entry::of("provider", id, &row.name).changed(&before, &after);
+    Ok((row, entry))
 }
 
 /// How a provider is deleted.
@@ -324,16 +392,26 @@ pub(crate) struct DeleteQuery {
     responses((status = 204)))]
 pub(crate) async fn delete(
     State(state): State<AdminState>,
+    caller: Caller,
     Id(id): Id,
     Query(query): Query<DeleteQuery>,
 ) -> Result<StatusCode, Error> {
-    let change = state.change().await?;
-    find(change.on(), id).await?;
+    let change = state.change(&caller).await?;
+    let entry = delete_one(&change, id, query.force).await?;
+    change.commit(entry).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Deletes a provider; one that has associations only by `force`, and they with it.
+pub(crate) async fn delete_one(change: &Change<'_>, id: i64, force: bool) -> Result<Entry, Error> {
+    let row = find(change.on(), id).await?;
+    declared::must_be_free(change.on(), Kind::Provider, id, &row.name).await?;
+    declared::nothing_may_hang_on(change.on(), Kind::Provider, id, &row.name).await?;
     let associations = model_provider::Entity::find()
         .filter(model_provider::Column::ProviderId.eq(id))
         .count(change.on())
         .await?;
-    if associations > 0 && !query.force {
+    if associations > 0 && !force {
         let message = format!(
             "provider {id} serves models through {associations} associations; add ?force=true to delete them too"
         );
@@ -343,6 +421,5 @@ pub(crate) async fn delete(
         });
     }
     provider::Entity::delete_by_id(id).exec(change.on()).await?;
-    change.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Entry::of("provider", id, &row.name).deleted(&Audited::of(&row, change.state())))
 }

@@ -2,12 +2,17 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
-use access::{ClientKey, KeyHash, Keyring};
-use entities::{ProviderConfig, api_key, model, model_provider, provider, routing_policy};
+use access::{
+    ClientKey, KeyHash, Keyring, Names,
+    budget::{Budget, BudgetFields},
+    limit::{Limits, LimitsFields},
+};
+use entities::{ProviderConfig, api_key, model, model_provider, price, provider, routing_policy};
 use router::{
     AssociationSpec, CandidateId, Capabilities, ModelId, ModelSpec, ProviderId, ProviderSpec,
     RouteTable,
@@ -15,10 +20,12 @@ use router::{
 use sea_orm::{
     AccessMode, DatabaseConnection, DbBackend, DbErr, EntityTrait, IsolationLevel, TransactionTrait,
 };
+use serde::{Deserialize, Serialize};
 use upstream::Clients;
 
 use crate::{
-    Model, Policy, Provider, ProviderError, Secrets, Snapshot, snapshot::revision, version,
+    Model, Policy, Provider, ProviderError, Secrets, Snapshot, guarding, outside::OutsideFiles,
+    prices, snapshot::revision, version,
 };
 
 /// Why the configuration cannot be loaded.
@@ -40,10 +47,19 @@ pub enum Error {
         #[source]
         source: crate::SecretError,
     },
+    /// The configuration kept on disk.
+    #[error("cannot use the configuration kept in {}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: crate::FileError,
+    },
 }
 
 /// All rows of the configuration, of one moment.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Rows {
     version: i64,
     models: Vec<model::Model>,
@@ -51,6 +67,7 @@ pub(crate) struct Rows {
     associations: Vec<model_provider::Model>,
     policies: Vec<routing_policy::Model>,
     keys: Vec<api_key::Model>,
+    prices: Vec<price::Model>,
 }
 
 impl Rows {
@@ -72,6 +89,7 @@ impl Rows {
             associations: model_provider::Entity::find().all(&transaction).await?,
             policies: routing_policy::Entity::find().all(&transaction).await?,
             keys: api_key::Entity::find().all(&transaction).await?,
+            prices: price::Entity::find().all(&transaction).await?,
         };
         transaction.commit().await?;
         Ok(rows)
@@ -93,14 +111,17 @@ impl Rows {
         let models: Vec<(Model, u32)> = self
             .models
             .into_iter()
-            .map(|row| model_of(row, &policies))
+            .map(|row| model_of(row, &policies, secrets))
             .collect();
         let mut providers = HashMap::new();
         let mut problems = HashMap::new();
         let mut revisions = HashMap::new();
         let mut provider_specs = Vec::new();
+        let mut files = OutsideFiles::default();
         for row in self.providers {
-            revisions.insert(ProviderId(row.id), provider_revision(&row));
+            let named = OutsideFiles::named_in(&row.config);
+            revisions.insert(ProviderId(row.id), provider_revision(&row, &named));
+            files.extend(named);
             let (spec, made) = provider_of(row, secrets, clients)?;
             match made {
                 Ok(provider) => {
@@ -124,10 +145,11 @@ impl Rows {
         let keys = self
             .keys
             .into_iter()
-            .filter_map(key_of)
+            .flat_map(|row| keys_of(row, secrets))
             .chain(fixed_keys.iter().cloned());
         Ok(Snapshot {
             version: self.version,
+            prices: prices::of_candidates(self.prices, &routes, &providers),
             routes,
             keys: Keyring::new(keys),
             models: models
@@ -137,11 +159,16 @@ impl Rows {
             providers,
             problems,
             revisions,
+            files,
         })
     }
 }
 
-fn model_of(row: model::Model, policies: &HashMap<i64, routing_policy::Model>) -> (Model, u32) {
+fn model_of(
+    row: model::Model,
+    policies: &HashMap<i64, routing_policy::Model>,
+    secrets: &Secrets,
+) -> (Model, u32) {
     let timeout = Duration::from_secs(
         row.timeout
             .and_then(|seconds| u64::try_from(seconds).ok())
@@ -157,12 +184,18 @@ fn model_of(row: model::Model, policies: &HashMap<i64, routing_policy::Model>) -
             })
         },
     );
+    let column = policies.get(&row.id).and_then(|row| row.guards.as_ref());
+    let guards = guarding::of_column(column, secrets);
+    if let Err(error) = &guards {
+        tracing::error!(model.name = row.name, %error, "a model's guards cannot be obeyed; it is not served");
+    }
     let model = Model {
         id: ModelId(row.id),
         name: row.name.into(),
-        enabled: row.enabled.unwrap_or(true),
+        enabled: row.enabled.unwrap_or(true) && guards.is_ok(),
         created: row.created_at.map_or(0, |at| at.timestamp()),
         policy,
+        guards: guards.unwrap_or_default(),
     };
     (
         model,
@@ -174,7 +207,7 @@ fn model_of(row: model::Model, policies: &HashMap<i64, routing_policy::Model>) -
 
 /// A number that changes when the provider could answer differently: its type, address, credentials or the way to it. A
 /// change of priority or weight leaves what is known of its health.
-fn provider_revision(row: &provider::Model) -> u64 {
+fn provider_revision(row: &provider::Model, files: &OutsideFiles) -> u64 {
     let field = |name: &str| {
         row.config
             .get(name)
@@ -199,7 +232,9 @@ fn provider_revision(row: &provider::Model) -> u64 {
         "service_account",
     ]
     .map(field);
-    let parts: Vec<&[u8]> = std::iter::once(row.kind.as_bytes())
+    let contents = files.fingerprint();
+    let parts: Vec<&[u8]> = [row.kind.as_bytes(), contents.as_bytes()]
+        .into_iter()
         .chain(fields.iter().map(String::as_bytes))
         .collect();
     revision(&parts)
@@ -270,30 +305,55 @@ fn association_of(row: model_provider::Model) -> AssociationSpec {
     }
 }
 
-/// A key whose row is damaged is left out: better one caller turned away than one let in for too much.
-fn key_of(row: api_key::Model) -> Option<(KeyHash, ClientKey)> {
-    let names =
-        |list: Option<sea_orm::JsonValue>| -> Result<Option<HashSet<String>>, serde_json::Error> {
-            list.map(serde_json::from_value).transpose()
-        };
-    let key = names(row.allowed_models).and_then(|allowed_models| {
-        Ok(ClientKey {
-            name: row.name.as_str().into(),
-            enabled: row.enabled,
-            expires_at: row.expires_at,
-            allowed_models,
-            allowed_providers: names(row.allowed_providers)?,
-        })
+/// A key by its hash, and for a while after a rotation by its previous one too. One whose row is damaged is left out: better
+/// one caller turned away than one let in for too much.
+fn keys_of(row: api_key::Model, secrets: &Secrets) -> Vec<(KeyHash, ClientKey)> {
+    let (Some(hash), Ok(key)) = (KeyHash::from_hex(&row.key_hash), client_key(&row, secrets))
+    else {
+        tracing::error!(
+            key.id = row.id,
+            key.name = row.name,
+            "a client key's row is damaged; it is not accepted"
+        );
+        return Vec::new();
+    };
+    let previous = row.previous_hash.as_deref().and_then(KeyHash::from_hex);
+    let previous = previous.zip(row.previous_expires_at).map(|(hash, end)| {
+        let mut key = key.clone();
+        key.expires_at = Some(key.expires_at.map_or(end, |own| own.min(end)));
+        (hash, key)
     });
-    match (KeyHash::from_hex(&row.key_hash), key) {
-        (Some(hash), Ok(key)) => Some((hash, key)),
-        _ => {
-            tracing::error!(
-                key.id = row.id,
-                key.name = row.name,
-                "a client key's row is damaged; it is not accepted"
-            );
-            None
+    previous.into_iter().chain([(hash, key)]).collect()
+}
+
+fn client_key(row: &api_key::Model, secrets: &Secrets) -> Result<ClientKey, serde_json::Error> {
+    type Listed = Result<Option<HashSet<String>>, serde_json::Error>;
+    let names = |list: &Option<sea_orm::JsonValue>| -> Listed {
+        list.as_ref().map(HashSet::deserialize).transpose()
+    };
+    let budget = match &row.budgets {
+        None => None,
+        Some(fields) => {
+            Budget::of(&BudgetFields::deserialize(fields)?).map_err(serde::de::Error::custom)?
         }
-    }
+    };
+    let limits = match &row.limits {
+        None => None,
+        Some(fields) => {
+            Limits::of(&LimitsFields::deserialize(fields)?).map_err(serde::de::Error::custom)?
+        }
+    };
+    Ok(ClientKey {
+        id: Some(row.id),
+        name: row.name.as_str().into(),
+        enabled: row.enabled,
+        expires_at: row.expires_at,
+        allowed_models: names(&row.allowed_models)?.map(Names::new),
+        allowed_providers: names(&row.allowed_providers)?,
+        budget,
+        limits,
+        guards: guarding::of_column(row.guards.as_ref(), secrets)
+            .map_err(serde::de::Error::custom)?,
+        record_bodies: row.record_bodies,
+    })
 }

@@ -1,6 +1,6 @@
 //! Strategy and clocks of a model.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use entities::routing_policy;
 use router::Strategy;
@@ -20,6 +20,15 @@ pub struct Clocks {
     pub total: Option<Duration>,
 }
 
+/// When a second candidate is tried beside one that lets the client wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hedging {
+    /// Once the first has been slower than this percentile of its own answers, where enough of them are known.
+    pub percentile: Option<u8>,
+    /// Else after this time, if at all.
+    pub after: Option<Duration>,
+}
+
 /// How requests for a model are routed and timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
@@ -27,9 +36,23 @@ pub struct Policy {
     pub strategy: Strategy,
     /// The five clocks.
     pub clocks: Clocks,
+    /// Set where a slow candidate is hedged.
+    pub hedging: Option<Hedging>,
+    /// After this time without content a stream's head goes out, and heartbeats at this interval.
+    pub heartbeat: Option<Duration>,
     /// Whether an event that no client could read is left out instead of ending the stream with an error.
     pub skip_malformed_events: bool,
+    /// Whether a stream that breaks goes on with another provider, where that repeats what the client has.
+    pub verified_resume: bool,
+    /// Whether bodies are recorded.
+    pub record_bodies: bool,
 }
+
+/// Hedges at a percentile below the median would double the load.
+const HEDGE_PERCENTILES: RangeInclusive<i32> = 50..=99;
+const HEDGE_AFTER_MS: RangeInclusive<i32> = 1..=3_600_000;
+/// Heartbeats keep a connection open; more often than this they are noise.
+const HEARTBEAT_AFTER_MS: RangeInclusive<i32> = 100..=3_600_000;
 
 /// A policy row that cannot be obeyed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +77,11 @@ impl Policy {
                 stream_idle: Duration::from_secs(60),
                 total: None,
             },
+            hedging: None,
+            heartbeat: None,
             skip_malformed_events: false,
+            verified_resume: false,
+            record_bodies: false,
         }
     }
 
@@ -75,6 +102,14 @@ impl Policy {
             reason: format!("unknown strategy '{}'", row.strategy),
         })?;
         let given = defaults.clocks;
+        let percentile = row
+            .hedge_percentile
+            .map(|value| bounded("hedge_percentile", value, HEDGE_PERCENTILES))
+            .transpose()?;
+        let after = row
+            .hedge_after_ms
+            .map(|value| milliseconds("hedge_after_ms", value, HEDGE_AFTER_MS))
+            .transpose()?;
         Ok(Self {
             strategy,
             clocks: Clocks {
@@ -95,9 +130,39 @@ impl Policy {
                     .map(|seconds| self::clock("total_timeout", seconds))
                     .transpose()?,
             },
+            hedging: (percentile.is_some() || after.is_some())
+                .then_some(Hedging { percentile, after }),
+            heartbeat: row
+                .heartbeat_after_ms
+                .map(|value| milliseconds("heartbeat_after_ms", value, HEARTBEAT_AFTER_MS))
+                .transpose()?,
             skip_malformed_events: row.skip_malformed_events,
+            verified_resume: row.verified_resume,
+            record_bodies: row.record_bodies,
         })
     }
+}
+
+fn bounded<N: TryFrom<i32>>(
+    field: &'static str,
+    value: i32,
+    bounds: RangeInclusive<i32>,
+) -> Result<N, PolicyError> {
+    let (least, most) = (*bounds.start(), *bounds.end());
+    let fits = Some(value).filter(|value| bounds.contains(value));
+    fits.and_then(|value| N::try_from(value).ok())
+        .ok_or_else(|| PolicyError {
+            field,
+            reason: format!("must be from {least} to {most}"),
+        })
+}
+
+fn milliseconds(
+    field: &'static str,
+    value: i32,
+    bounds: RangeInclusive<i32>,
+) -> Result<Duration, PolicyError> {
+    bounded(field, value, bounds).map(Duration::from_millis)
 }
 
 fn clock(field: &'static str, seconds: f64) -> Result<Duration, PolicyError> {
@@ -128,9 +193,12 @@ mod tests {
             stream_idle_timeout: None,
             total_timeout: Some(90.0),
             hedge_after_ms: None,
-            heartbeat_after_ms: None,
+            hedge_percentile: Some(95),
+            heartbeat_after_ms: Some(2_000),
             verified_resume: false,
             skip_malformed_events: true,
+            guards: None,
+            record_bodies: false,
             created_at: chrono::DateTime::UNIX_EPOCH,
             updated_at: chrono::DateTime::UNIX_EPOCH,
         }
@@ -145,6 +213,12 @@ mod tests {
         assert_eq!(policy.clocks.response, Duration::from_secs(70));
         assert_eq!(policy.clocks.stream_idle, Duration::from_secs(60));
         assert_eq!(policy.clocks.total, Some(Duration::from_secs(90)));
+        let hedging = Hedging {
+            percentile: Some(95),
+            after: None,
+        };
+        assert_eq!(policy.hedging, Some(hedging));
+        assert_eq!(policy.heartbeat, Some(Duration::from_secs(2)));
         assert!(policy.skip_malformed_events);
     }
 
@@ -160,6 +234,16 @@ mod tests {
                 row.response_timeout = Some(f64::NAN)
             }),
             ("total_timeout", |row| row.total_timeout = Some(1e9)),
+            ("hedge_percentile", |row| row.hedge_percentile = Some(49)),
+            ("hedge_percentile", |row| row.hedge_percentile = Some(100)),
+            ("hedge_after_ms", |row| row.hedge_after_ms = Some(0)),
+            ("hedge_after_ms", |row| row.hedge_after_ms = Some(i32::MAX)),
+            ("heartbeat_after_ms", |row| {
+                row.heartbeat_after_ms = Some(99)
+            }),
+            ("heartbeat_after_ms", |row| {
+                row.heartbeat_after_ms = Some(-1)
+            }),
         ] {
             let mut bad = row();
             change(&mut bad);

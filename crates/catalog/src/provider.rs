@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, collections::HashMap, fmt, path::PathBuf, sync::Arc};
 
+use access::limit::{LimitError, Rates, RatesFields};
 use entities::ProviderConfig;
 use http::{HeaderMap, Request, Uri};
 use protocol::{Endpoint, Format, Operation, Outgoing, Target};
@@ -69,6 +70,9 @@ pub enum ProviderError {
         /// Why not.
         source: SecretError,
     },
+    /// `rpm` or `tpm` is no limit.
+    #[error(transparent)]
+    Rates(#[from] LimitError),
     /// `proxy` or `ca_file` cannot be used.
     #[error(transparent)]
     Transport(#[from] SetupError),
@@ -87,6 +91,8 @@ impl ProviderError {
             Self::Api(_) => "config.api",
             Self::Model { .. } => "config.models",
             Self::Field { field, .. } | Self::Secret { field, .. } => field,
+            Self::Rates(error) if error.field == "rpm" => "config.rpm",
+            Self::Rates(_) => "config.tpm",
             Self::Transport(SetupError::CaFile { .. }) => "config.ca_file",
             Self::Transport(_) => "config.proxy",
         }
@@ -103,6 +109,10 @@ pub struct Provider {
     pub kind: ProviderKind,
     /// Its address.
     pub base_url: BaseUrl,
+    /// Most attempts that may run at it at a time, from each gateway.
+    pub max_concurrent: Option<usize>,
+    /// What may be asked of it in how much time, from each gateway.
+    pub rates: Rates,
     /// What it is called through.
     pub client: Arc<Client>,
     /// What must not be repeated to anybody.
@@ -141,6 +151,7 @@ impl Provider {
         secrets: &Secrets,
         clients: &Clients,
     ) -> Result<Self, ProviderError> {
+        let config = &with_open_headers(config, secrets)?;
         let site = Site::new(kind, config, secrets)?;
         let base_url = base_url(&site, kind, config, clients)?;
         let key = config
@@ -170,6 +181,11 @@ impl Provider {
         for (model, own) in &config.models {
             models.insert(model.clone(), settings(Some((model.as_str(), own)))?);
         }
+        let rates = RatesFields {
+            rpm: config.rpm,
+            tpm: config.tpm,
+            concurrent: None,
+        };
         let client = clients.get(&transport)?;
         let models_url = kind.models_path(base_url.as_str()).map(url).transpose()?;
         Ok(Self {
@@ -178,6 +194,10 @@ impl Provider {
             kind,
             urls,
             models_url,
+            rates: Rates::of(&rates, "")?,
+            max_concurrent: config
+                .max_concurrent
+                .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
             signer: site.signer(config, secrets, &base_url, &client)?,
             common: settings(None)?,
             models,
@@ -237,6 +257,13 @@ impl Provider {
         }))
     }
 
+    /// What may be asked of one of its models in how much time, beside its own limits.
+    #[must_use]
+    pub fn model_rates(&self, model: &str) -> Option<Rates> {
+        let settings = self.models.get(model)?;
+        Some(settings.rates).filter(Rates::is_limited)
+    }
+
     /// Where it lists its models; types of cloud vendors do not.
     #[must_use]
     pub fn models_url(&self) -> Option<&Uri> {
@@ -282,6 +309,27 @@ impl Provider {
         }
         redacted
     }
+}
+
+/// The configuration with what its headers are set to in clear.
+fn with_open_headers(
+    config: &ProviderConfig,
+    secrets: &Secrets,
+) -> Result<ProviderConfig, ProviderError> {
+    let mut config = config.clone();
+    let of_models = config
+        .models
+        .values_mut()
+        .flat_map(|model| model.headers.values_mut());
+    let all = config.headers.values_mut().map(|it| ("config.headers", it));
+    for (field, value) in all.chain(of_models.map(|it| ("config.models", it))) {
+        let opened = secrets.open_header(value);
+        *value = opened
+            .map_err(|source| ProviderError::Secret { field, source })?
+            .expose_secret()
+            .to_owned();
+    }
+    Ok(config)
 }
 
 /// Where a provider is: as configured, or where its vendor has it.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use access::limit::{Rates, RatesFields};
 use entities::{MediaUrls, OpenAiApi, ProviderConfig, ProviderModelConfig, Thinking};
 use http::{HeaderMap, HeaderName, header};
 use protocol::{Format, ThinkingStyle, Traits, canonical::Json};
@@ -18,6 +19,8 @@ pub(crate) struct ModelSettings {
     pub(crate) extra: Vec<(String, Json)>,
     overrides: ProviderModelConfig,
     urls: MediaUrls,
+    /// What may be asked of it in how much time.
+    pub(crate) rates: Rates,
 }
 
 impl ModelSettings {
@@ -54,6 +57,12 @@ impl ModelSettings {
                 "extra_body.{member}: is set by the gateway"
             )));
         }
+        let rates = RatesFields {
+            rpm: own.rpm,
+            tpm: own.tpm,
+            concurrent: None,
+        };
+        let rates = Rates::of(&rates, "").map_err(|error| invalid(&error.to_string()))?;
         let mut extra = Vec::with_capacity(own.extra_body.len());
         for (member, value) in &own.extra_body {
             extra.push((member.clone(), Json::parse(&value.to_string())?));
@@ -64,6 +73,7 @@ impl ModelSettings {
             extra,
             overrides: own,
             urls: config.urls.unwrap_or_default(),
+            rates,
         })
     }
 

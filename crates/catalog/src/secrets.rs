@@ -1,7 +1,8 @@
 //! Secrets at rest: sealed, referred to, or plain.
 //!
 //! A stored secret is `sealed:v1:<key id>:<base64 of nonce and ciphertext>` (AES-256-GCM under a key that HKDF-SHA-256
-//! derives from the operator's secret key), `env:NAME`, `file:/path`, or `plain:<text>`.
+//! derives from the operator's secret key), `env:NAME`, `file:/path`, or `plain:<text>`. The value of a header may also
+//! stand for itself, where it was written past the admin API.
 
 use std::{env, fmt, fs};
 
@@ -15,6 +16,9 @@ use zeroize::Zeroizing;
 
 /// What the sealing key is for; part of its derivation.
 const PURPOSE: &[u8] = b"llm-orchestrator provider secrets v1";
+
+/// What sealed secrets begin with.
+const SEALED: &str = "sealed:v1:";
 
 /// Shortest secret key accepted, in characters.
 const SHORTEST_SECRET_KEY: usize = 16;
@@ -62,6 +66,8 @@ impl SecretError {
 /// Seals and opens secrets.
 pub struct Secrets {
     sealing: Option<Sealing>,
+    /// Opens what was sealed before the key was changed.
+    previous: Option<Sealing>,
 }
 
 struct Sealing {
@@ -85,7 +91,21 @@ impl Secrets {
     /// The key is too short.
     pub fn new(secret_key: Option<&SecretString>) -> Result<Self, SecretError> {
         let sealing = secret_key.map(Sealing::derive).transpose()?;
-        Ok(Self { sealing })
+        Ok(Self {
+            sealing,
+            previous: None,
+        })
+    }
+
+    /// The same, which also opens what is sealed under the key that was in force before.
+    ///
+    /// # Errors
+    /// The key is too short.
+    pub fn after(self, previous_key: &SecretString) -> Result<Self, SecretError> {
+        Ok(Self {
+            previous: Some(Sealing::derive(previous_key)?),
+            ..self
+        })
     }
 
     /// Whether secrets are sealed.
@@ -126,21 +146,55 @@ impl Secrets {
             })?;
             Ok(text.trim().into())
         } else {
-            self.unseal(
-                stored
-                    .strip_prefix("sealed:v1:")
-                    .ok_or(SecretError::Damaged)?,
-            )
+            self.unseal(stored.strip_prefix(SEALED).ok_or(SecretError::Damaged)?)
         }
+    }
+
+    /// What a header is set to, which may stand for itself.
+    ///
+    /// # Errors
+    /// It cannot be had.
+    pub fn open_header(&self, stored: &str) -> Result<SecretString, SecretError> {
+        if is_bare(stored) {
+            Ok(stored.into())
+        } else {
+            self.open(stored)
+        }
+    }
+
+    /// Whether anybody who sees the stored form has the secret.
+    pub(crate) fn is_plain(&self, stored: &str) -> bool {
+        stored.starts_with("plain:") || is_bare(stored)
+    }
+
+    /// Whether it would be stored in the same way today: as a reference, or sealed under the key in force.
+    pub(crate) fn is_current(&self, stored: &str) -> bool {
+        let sealing = self.sealing.as_ref();
+        let is_ours = |sealing: &Sealing| {
+            let id = stored
+                .strip_prefix(SEALED)
+                .and_then(|it| it.split_once(':'));
+            id.is_some_and(|(id, _)| id == sealing.id)
+        };
+        is_reference(stored) || sealing.is_some_and(is_ours)
+    }
+
+    /// The stored form that the secret behind another gets today.
+    pub(crate) fn renew(&self, stored: &str) -> Result<String, SecretError> {
+        let sealing = self.sealing.as_ref().ok_or(SecretError::NoSecretKey)?;
+        sealing.seal(self.open_header(stored)?.expose_secret())
     }
 
     fn unseal(&self, sealed: &str) -> Result<SecretString, SecretError> {
         let (id, text) = sealed.split_once(':').ok_or(SecretError::Damaged)?;
         let sealing = self.sealing.as_ref().ok_or(SecretError::NoSecretKey)?;
-        if sealing.id != id {
-            return Err(SecretError::OtherSecretKey(id.to_owned()));
-        }
-        sealing.open(text)
+        let of_id = [Some(sealing), self.previous.as_ref()]
+            .into_iter()
+            .flatten()
+            .find(|sealing| sealing.id == id);
+        of_id
+            .ok_or_else(|| SecretError::OtherSecretKey(id.to_owned()))?
+            .open(text)
     }
 }
 
@@ -170,7 +224,7 @@ impl Sealing {
             .map_err(|_| SecretError::Cipher)?;
         let mut bytes = nonce.as_ref().to_vec();
         bytes.append(&mut ciphertext);
-        Ok(format!("sealed:v1:{}:{}", self.id, STANDARD.encode(bytes)))
+        Ok(format!("{SEALED}{}:{}", self.id, STANDARD.encode(bytes)))
     }
 
     fn open(&self, text: &str) -> Result<SecretString, SecretError> {
@@ -188,6 +242,11 @@ impl Sealing {
 
 fn is_reference(text: &str) -> bool {
     text.starts_with("env:") || text.starts_with("file:")
+}
+
+/// Whether a text is in none of the stored forms.
+fn is_bare(text: &str) -> bool {
+    !is_reference(text) && !text.starts_with("plain:") && !text.starts_with(SEALED)
 }
 
 /// How a stored secret is shown: a reference as it is, anything else as stars and, when it is long enough not to give
@@ -231,6 +290,31 @@ mod tests {
             Secrets::new(None).unwrap().open(&stored).unwrap_err(),
             SecretError::NoSecretKey
         );
+    }
+
+    #[test]
+    fn what_the_previous_key_sealed_opens_and_is_sealed_anew() {
+        let (old, new) = ("0123456789abcdef", "fedcba9876543210");
+        let stored = secrets(old).store("sk-secret").unwrap();
+        let both = secrets(new).after(&old.into()).unwrap();
+        assert_eq!(both.open(&stored).unwrap().expose_secret(), "sk-secret");
+        assert!(!both.is_current(&stored) && !both.is_plain(&stored));
+        for form in [&*stored, "plain:sk-secret", "sk-secret"] {
+            let renewed = both.renew(form).unwrap();
+            assert!(both.is_current(&renewed), "{renewed}");
+            let opened = secrets(new).open(&renewed).unwrap();
+            assert_eq!(opened.expose_secret(), "sk-secret");
+        }
+        assert!(both.is_current("env:NAME") && !both.is_plain("file:/x"));
+        assert!(both.is_plain("sk-secret") && both.is_plain("plain:x"));
+        let fourth = secrets("yet another secret").store("x").unwrap();
+        assert!(matches!(
+            both.renew(&fourth),
+            Err(SecretError::OtherSecretKey(_))
+        ));
+        let none = Secrets::new(None).unwrap();
+        assert_eq!(none.renew("plain:x"), Err(SecretError::NoSecretKey));
+        assert!(!none.is_current("plain:x"));
     }
 
     #[test]

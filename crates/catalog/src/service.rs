@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,19 +12,18 @@ use std::{
 
 use access::{ClientKey, KeyHash};
 use arc_swap::{ArcSwap, Guard};
-use entities::provider;
-use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, DatabaseConnection, EntityTrait, IntoActiveModel,
-    TransactionTrait,
-};
+use sea_orm::DatabaseConnection;
 use tokio::{sync::Mutex, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use upstream::Clients;
 
-use crate::{Error, Secrets, Snapshot, build::Rows, version};
+use crate::{Error, Secrets, Snapshot, build::Rows, file, reseal::seal_plain, version};
 
 /// How often other replicas' changes are looked for.
 const POLL: Duration = Duration::from_secs(1);
+
+/// Polls between two looks at the files that the configuration names.
+const POLLS_PER_LOOK: u32 = 5;
 
 /// How long the database may take before it counts as away.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -38,6 +38,8 @@ pub struct CatalogSettings {
     pub clients: Clients,
     /// Keys that are accepted besides those in the database.
     pub fixed_keys: Vec<(KeyHash, ClientKey)>,
+    /// Where the rows of the snapshot in force are kept, for a start without the database.
+    pub file: Option<PathBuf>,
     /// Told of each snapshot before requests see it.
     pub on_change: Box<dyn Fn(&Snapshot) + Send + Sync>,
 }
@@ -71,21 +73,43 @@ impl Catalog {
     /// # Errors
     /// The configuration cannot be read, or a sealed provider key not be opened.
     pub async fn load(settings: CatalogSettings) -> Result<(Self, Poller), Error> {
-        if settings.secrets.seals() {
-            seal_plain_keys(&settings.database, &settings.secrets).await?;
-        }
-        let snapshot = read(&settings).await?;
+        let (snapshot, kept) = read_sealed(&settings).await?;
+        let (catalog, poller) = Self::begin(settings, snapshot, true);
+        catalog.keep(kept).await;
+        Ok((catalog, poller))
+    }
+
+    /// Begins with the snapshot kept in the file, while the database is away. The poller goes over to the database.
+    ///
+    /// # Errors
+    /// The file cannot be used, or a sealed provider key not be opened.
+    pub async fn from_file(
+        settings: CatalogSettings,
+        path: PathBuf,
+    ) -> Result<(Self, Poller), Error> {
+        let rows = file::read(&path)
+            .await
+            .map_err(|source| Error::File { path, source })?;
+        let snapshot = settings.build(rows)?;
+        Ok(Self::begin(settings, snapshot, false))
+    }
+
+    fn begin(settings: CatalogSettings, snapshot: Snapshot, from_database: bool) -> (Self, Poller) {
         (settings.on_change)(&snapshot);
-        let snapshot = ArcSwap::from_pointee(snapshot);
         let catalog = Self {
             inner: Arc::new(Inner {
                 settings,
-                snapshot,
+                snapshot: ArcSwap::from_pointee(snapshot),
                 reloading: Mutex::default(),
-                database_is_up: AtomicBool::new(true),
+                database_is_up: AtomicBool::new(from_database),
             }),
         };
-        Ok((catalog.clone(), Poller { catalog }))
+        let poller = Poller {
+            catalog: catalog.clone(),
+            is_provisional: !from_database,
+            polls: 0,
+        };
+        (catalog, poller)
     }
 
     /// The snapshot in force, to be looked at and let go.
@@ -124,84 +148,77 @@ impl Catalog {
     /// It cannot be read; the old snapshot stays.
     pub async fn reload(&self) -> Result<(), Error> {
         let _turn = self.inner.reloading.lock().await;
-        let snapshot = read(&self.inner.settings).await?;
+        let read = read(&self.inner.settings).await?;
+        self.swap(read).await;
+        Ok(())
+    }
+
+    async fn swap(&self, (snapshot, kept): (Snapshot, Option<String>)) {
         (self.inner.settings.on_change)(&snapshot);
         tracing::info!(config.version = snapshot.version, "configuration loaded");
         self.inner.snapshot.store(Arc::new(snapshot));
+        self.keep(kept).await;
+    }
+
+    /// Leaves a snapshot from the file for the one in the database, whatever their versions are.
+    async fn take_up(&self) -> Result<(), Error> {
+        let _turn = self.inner.reloading.lock().await;
+        let read = read_sealed(&self.inner.settings).await?;
+        self.swap(read).await;
         Ok(())
     }
+
+    async fn keep(&self, text: Option<String>) {
+        if let (Some(path), Some(text)) = (self.inner.settings.file.clone(), text) {
+            file::write(path, text).await;
+        }
+    }
 }
 
-async fn read(settings: &CatalogSettings) -> Result<Snapshot, Error> {
+impl CatalogSettings {
+    fn build(&self, rows: Rows) -> Result<Snapshot, Error> {
+        rows.into_snapshot(&self.secrets, &self.clients, &self.fixed_keys)
+    }
+}
+
+/// The snapshot, and what the file is to hold of it.
+async fn read(settings: &CatalogSettings) -> Result<(Snapshot, Option<String>), Error> {
     let rows = Rows::read(&settings.database).await?;
-    rows.into_snapshot(&settings.secrets, &settings.clients, &settings.fixed_keys)
+    let kept = match &settings.file {
+        None => None,
+        Some(path) => Some(file::text(&rows).map_err(|error| Error::File {
+            path: path.clone(),
+            source: error.into(),
+        })?),
+    };
+    Ok((settings.build(rows)?, kept))
 }
 
-async fn seal_plain_keys(database: &DatabaseConnection, secrets: &Secrets) -> Result<(), Error> {
-    let rows = provider::Entity::find().all(database).await?;
-    if rows.iter().all(|row| plain_secrets(row).next().is_none()) {
-        return Ok(());
+/// The same; keys stored plain are sealed before, where there is a secret key now.
+async fn read_sealed(settings: &CatalogSettings) -> Result<(Snapshot, Option<String>), Error> {
+    if settings.secrets.seals() {
+        seal_plain(&settings.database, &settings.secrets).await?;
     }
-    let transaction = database.begin().await?;
-    // Writing first makes others that start at the same moment wait here, and then find nothing left to seal. A transaction
-    // that reads first is refused by SQLite when it comes to write what another has changed since.
-    version::bump(&transaction).await?;
-    let mut sealed = 0;
-    for row in provider::Entity::find().all(&transaction).await? {
-        let mut config = row.config.clone();
-        for (field, plain) in plain_secrets(&row) {
-            let stored = secrets.store(plain).map_err(|source| Error::SealedKey {
-                provider: row.name.clone(),
-                source,
-            })?;
-            config[field] = stored.into();
-        }
-        if config == row.config {
-            continue;
-        }
-        let mut changed = row.into_active_model();
-        changed.config = Set(config);
-        changed.update(&transaction).await?;
-        sealed += 1;
-    }
-    if sealed == 0 {
-        transaction.rollback().await?;
-        return Ok(());
-    }
-    transaction.commit().await?;
-    tracing::info!(
-        providers = sealed,
-        "provider keys that were stored plain are sealed now"
-    );
-    Ok(())
-}
-
-/// The secrets of a provider that are stored plain, with their fields.
-fn plain_secrets(row: &provider::Model) -> impl Iterator<Item = (&'static str, &str)> {
-    const FIELDS: [&str; 4] = [
-        "api_key",
-        "secret_access_key",
-        "session_token",
-        "service_account",
-    ];
-    FIELDS.into_iter().filter_map(|field| {
-        let plain = row.config.get(field)?.as_str()?.strip_prefix("plain:")?;
-        Some((field, plain))
-    })
+    read(settings).await
 }
 
 /// Notices changes that others made.
 #[derive(Debug)]
 pub struct Poller {
     catalog: Catalog,
+    /// Whether the snapshot in force came from the file.
+    is_provisional: bool,
+    /// Since the files were looked at.
+    polls: u32,
 }
 
 impl Poller {
     /// Polls until `stop`. While the database is away the last snapshot serves on.
-    pub async fn run(self, stop: CancellationToken) {
+    pub async fn run(mut self, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(POLL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let is_up = &self.catalog.inner.database_is_up;
+        let catalog = self.catalog.clone();
+        let is_up = &catalog.inner.database_is_up;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -233,12 +250,30 @@ impl Poller {
         }
     }
 
-    async fn poll(&self) -> Result<(), Error> {
-        let latest = version::current(&self.catalog.inner.settings.database).await?;
-        if latest == self.catalog.current().version {
-            Ok(())
-        } else {
-            self.catalog.reload().await
+    async fn poll(&mut self) -> Result<(), Error> {
+        if self.is_provisional {
+            self.catalog.take_up().await?;
+            self.is_provisional = false;
+            return Ok(());
         }
+        let latest = version::current(&self.catalog.inner.settings.database).await?;
+        if latest != self.catalog.current().version || self.has_file_changed().await {
+            self.catalog.reload().await?;
+        }
+        Ok(())
+    }
+
+    async fn has_file_changed(&mut self) -> bool {
+        self.polls += 1;
+        if self.polls < POLLS_PER_LOOK {
+            return false;
+        }
+        self.polls = 0;
+        let snapshot = self.catalog.snapshot();
+        let changed = snapshot.files.changed().await;
+        if let Some(path) = changed {
+            tracing::info!(path = %path.display(), "a file that the configuration names has changed");
+        }
+        changed.is_some()
     }
 }

@@ -2,11 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use access::Keyring;
+use access::{Keyring, Price};
+use guards::Guards;
 use protocol::Endpoint;
 use router::{CandidateId, ModelId, ProviderId, Route, RouteTable};
 
-use crate::{Policy, Provider};
+use crate::{Policy, Provider, outside::OutsideFiles};
 
 /// A model of a snapshot.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub struct Model {
     pub created: i64,
     /// How its requests are routed and timed.
     pub policy: Policy,
+    /// What its requests and their answers may say; `None` guards nothing.
+    pub guards: Option<Arc<Guards>>,
 }
 
 /// Everything that requests are served by. Built from the database in one go, replaced whole.
@@ -36,6 +39,9 @@ pub struct Snapshot {
     pub(crate) providers: HashMap<ProviderId, Arc<Provider>>,
     pub(crate) problems: HashMap<ProviderId, String>,
     pub(crate) revisions: HashMap<ProviderId, u64>,
+    /// Read when the configuration was.
+    pub(crate) files: OutsideFiles,
+    pub(crate) prices: HashMap<CandidateId, Arc<Price>>,
 }
 
 impl Snapshot {
@@ -71,6 +77,12 @@ impl Snapshot {
     /// differently.
     pub fn revisions(&self) -> impl Iterator<Item = (ProviderId, u64)> {
         self.revisions.iter().map(|(id, revision)| (*id, *revision))
+    }
+
+    /// What an association's provider charges for its model; `None` while that is unpriced.
+    #[must_use]
+    pub fn price(&self, candidate: CandidateId) -> Option<&Arc<Price>> {
+        self.prices.get(&candidate)
     }
 
     /// Every association, with its provider and a number that changes when the provider's name for the model does.

@@ -1,9 +1,10 @@
 //! `models`: the names clients ask for.
 
 use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// A model. The nullable columns carry a default in the schema; readers fall back to the same value.
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize, Deserialize)]
 #[sea_orm(table_name = "models")]
 pub struct Model {
     #[sea_orm(primary_key)]

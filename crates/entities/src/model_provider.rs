@@ -1,9 +1,10 @@
 //! `model_providers`: which provider serves a model, under which name, with which capabilities.
 
 use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// An association. The nullable columns carry a default in the schema; readers fall back to the same value.
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize, Deserialize)]
 #[sea_orm(table_name = "model_providers")]
 pub struct Model {
     #[sea_orm(primary_key)]

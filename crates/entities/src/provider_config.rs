@@ -21,6 +21,15 @@ pub struct ProviderConfig {
     /// Factor on the weight of each of its associations.
     #[serde(default = "default_weight")]
     pub weight: u32,
+    /// Most attempts that may run at it at a time; absent means no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrent: Option<u32>,
+    /// Requests in any 60 seconds, from each gateway; absent means no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rpm: Option<u64>,
+    /// Tokens in any 60 seconds, from each gateway; absent means no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tpm: Option<u64>,
     /// Added to every request to this provider.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
@@ -127,6 +136,12 @@ pub struct ProviderModelConfig {
     /// As the provider's `api`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api: Option<OpenAiApi>,
+    /// Requests in any 60 seconds, from each gateway; absent means no limit but the provider's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rpm: Option<u64>,
+    /// Tokens in any 60 seconds, from each gateway; absent means no limit but the provider's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tpm: Option<u64>,
     /// Added to every request for it; they win over the provider's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
@@ -142,6 +157,9 @@ impl Default for ProviderConfig {
             api_key: None,
             priority: default_priority(),
             weight: default_weight(),
+            max_concurrent: None,
+            rpm: None,
+            tpm: None,
             headers: BTreeMap::new(),
             proxy: None,
             ca_file: None,

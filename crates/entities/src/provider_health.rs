@@ -17,6 +17,8 @@ pub struct Model {
     pub last_success_at: Option<DateTimeUtc>,
     pub next_retry_at: Option<DateTimeUtc>,
     pub consecutive_successes: i32,
+    /// The last changes of its state, the newest first.
+    pub transitions: Option<Json>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use router::{CandidateId, CandidateState, Load, ProviderId, Standing};
@@ -11,15 +11,18 @@ use tokio::sync::{mpsc, oneshot};
 use crate::breaker::{Gate, Rules};
 use crate::clock::Moment;
 use crate::error::Error;
+use crate::history::StateChange;
 use crate::in_flight::InFlight;
 use crate::lane::Kind;
-use crate::outcome::Outcome;
+use crate::outcome::{MAX_COOLDOWN, Outcome};
+use crate::peers::Peers;
 use crate::recent::RecentOutcome;
 use crate::registry::{Kinds, Registry, WatchedAssociation, WatchedProvider};
 use crate::report::{self, ProviderReport};
 use crate::saved::Saved;
 use crate::settings::Settings;
 use crate::state::Transitions;
+use crate::times::Awaited;
 
 /// Checks on demand that may wait for the worker.
 const CHECK_QUEUE: usize = 16;
@@ -67,6 +70,7 @@ impl Health {
             kinds: Kinds {
                 providers: kind(),
                 associations: kind(),
+                peers: Arc::default(),
             },
             stored: Mutex::default(),
             checks,
@@ -136,6 +140,58 @@ impl Health {
         let association = registry.associations.get(&candidate)?;
         let core = association.lane.lock();
         Some(core.ext.recent.report(now))
+    }
+
+    /// The last 20 changes of the state of `provider`, newest first; `None` if it is not watched.
+    pub fn changes(&self, provider: ProviderId, now: Moment) -> Option<Vec<StateChange>> {
+        let registry = self.registry();
+        let core = registry.providers.get(&provider)?.lane.lock();
+        Some(core.ext.history.report(now))
+    }
+
+    /// Notes how long `candidate` let wait: until it answered, or at least so long, when somebody else answered first.
+    /// Without the latter the slowest answers would drop out of the [percentiles](Self::percentile).
+    pub fn took(&self, candidate: CandidateId, awaited: Awaited, time: Duration) {
+        let registry = self.shared.registry.load();
+        if let Some(association) = registry.associations.get(&candidate) {
+            let mut core = association.lane.lock();
+            core.ext.times.push(awaited, time);
+        }
+    }
+
+    /// The time that `percent` of the last answers of `candidate` kept within; `None` while fewer than 20 are known.
+    pub fn percentile(
+        &self,
+        candidate: CandidateId,
+        awaited: Awaited,
+        percent: u8,
+    ) -> Option<Duration> {
+        let registry = self.shared.registry.load();
+        let association = registry.associations.get(&candidate)?;
+        let core = association.lane.lock();
+        core.ext.times.percentile(awaited, percent)
+    }
+
+    /// Has `candidate` pause although its last attempt was answered: its provider said that it has had all it may have for so
+    /// long. It speaks against nobody; 120 s at most.
+    pub fn pause(&self, candidate: CandidateId, pause: Duration, now: Instant) {
+        let registry = self.shared.registry.load();
+        if let Some(association) = registry.associations.get(&candidate) {
+            association.pause(pause.min(MAX_COOLDOWN), now);
+        }
+    }
+
+    /// Has `candidate` pause as another gateway was asked to.
+    pub fn hear(&self, candidate: CandidateId, pause: Duration, now: Instant) {
+        let registry = self.shared.registry.load();
+        if let Some(association) = registry.associations.get(&candidate) {
+            association.lane.cool(now + pause.min(MAX_COOLDOWN), now);
+        }
+    }
+
+    /// Names those who are told of every pause from now on. Only the first call has an effect.
+    pub fn tell(&self, peers: Arc<dyn Peers>) {
+        let _ = self.shared.kinds.peers.set(peers);
     }
 
     /// How often states have changed since the start.

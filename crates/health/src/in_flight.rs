@@ -73,6 +73,9 @@ impl InFlight {
         {
             let effect = Effect::of_attempt(outcome.verdict);
             association.lane.finish(effect, claim, &outcome, now);
+            if let Some(pause) = effect.cooldown {
+                association.tell(pause);
+            }
             let provider_lane = &association.provider_lane;
             provider_lane.finish(effect.provider, provider_claim, &mut outcome, now);
         }

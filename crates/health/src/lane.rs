@@ -11,9 +11,11 @@ use router::PeakEwma;
 
 use crate::breaker::{Breaker, Claim, Gate, Rules};
 use crate::clock::Stamp;
+use crate::history::History;
 use crate::outcome::{Effect, Mark, Outcome, is_failure};
 use crate::recent::Recents;
 use crate::state::{EnteredCounters, State, Transition};
+use crate::times::Times;
 
 /// Time between two trials of candidates that cool.
 const COOLING_TRIAL_INTERVAL: Duration = Duration::from_secs(1);
@@ -46,7 +48,7 @@ pub(crate) struct Lane<Ext> {
 pub(crate) struct Core<Ext> {
     pub(crate) breaker: Breaker,
     /// The state last counted and logged.
-    seen: State,
+    pub(crate) seen: State,
     pub(crate) ext: Ext,
 }
 
@@ -58,6 +60,8 @@ pub(crate) struct ProviderExt {
     pub(crate) last_status_code: Option<u16>,
     pub(crate) last_validated: Stamp,
     pub(crate) last_success: Stamp,
+    /// The last changes of its state.
+    pub(crate) history: History,
     /// Bumped by every change worth saving soon, which a mere further success is not.
     pub(crate) changes: u64,
 }
@@ -68,6 +72,7 @@ pub(crate) struct AssociationExt {
     cooling_until: Option<Instant>,
     cooling_trial: Option<Instant>,
     pub(crate) latency: PeakEwma,
+    pub(crate) times: Times,
     pub(crate) recent: Recents,
 }
 
@@ -77,6 +82,7 @@ impl Default for AssociationExt {
             cooling_until: None,
             cooling_trial: None,
             latency: PeakEwma::new(LATENCY_DECAY),
+            times: Times::default(),
             recent: Recents::default(),
         }
     }
@@ -93,7 +99,7 @@ pub(crate) trait Extension {
     fn announce(id: i64, transition: Transition);
 
     /// Is told of each change of state, under the lock.
-    fn changed(&mut self);
+    fn changed(&mut self, transition: Transition, now: Instant);
 
     /// Whether nothing here keeps requests away.
     fn is_calm(&self, now: Instant) -> bool;
@@ -109,8 +115,10 @@ impl Extension for ProviderExt {
         }
     }
 
-    fn changed(&mut self) {
+    fn changed(&mut self, transition: Transition, now: Instant) {
         self.changes += 1;
+        let failure = (self.last_error.as_deref(), self.last_status_code);
+        self.history.push(transition, failure, now);
     }
 
     fn is_calm(&self, _now: Instant) -> bool {
@@ -128,7 +136,7 @@ impl Extension for AssociationExt {
         }
     }
 
-    fn changed(&mut self) {}
+    fn changed(&mut self, _transition: Transition, _now: Instant) {}
 
     fn is_calm(&self, now: Instant) -> bool {
         self.cooling_until(now).is_none()
@@ -207,8 +215,9 @@ impl<Ext: Extension> Lane<Ext> {
     fn publish(&self, mut core: MutexGuard<'_, Core<Ext>>, now: Instant) {
         let (to, reason) = core.breaker.state(now);
         let from = std::mem::replace(&mut core.seen, to);
+        let transition = Transition { from, to, reason };
         if from != to {
-            core.ext.changed();
+            core.ext.changed(transition, now);
         }
         let calm = core.ext.is_calm(now) && core.breaker.is_calm(now);
         self.epoch.store(core.breaker.epoch(), Ordering::Relaxed);
@@ -216,7 +225,7 @@ impl<Ext: Extension> Lane<Ext> {
         drop(core);
         if from != to {
             self.kind.entered.count(to);
-            Ext::announce(self.id, Transition { from, to, reason });
+            Ext::announce(self.id, transition);
         }
     }
 
@@ -317,6 +326,13 @@ impl AssociationLane {
             core.ext.cooling_until = core.ext.cooling_until.max(Some(until));
         }
         core.ext.note(outcome, now);
+        self.publish(core, now);
+    }
+
+    /// Has it pause until then, or for longer where it does already.
+    pub(crate) fn cool(&self, until: Instant, now: Instant) {
+        let mut core = self.lock();
+        core.ext.cooling_until = core.ext.cooling_until.max(Some(until));
         self.publish(core, now);
     }
 

@@ -13,6 +13,9 @@
 //! | rate limited, overloaded | | pauses for the `Retry-After`: 5 s without one, 120 s at most |
 //! | everything else | | |
 //!
+//! An association also pauses when a provider says with a good answer that it has nothing left ([`Health::pause`]), and when
+//! another gateway was asked to ([`Health::hear`]); [`Peers`] are told of every pause.
+//!
 //! A breaker opens after `max_errors` failures in a row (those within one second count once), or when more than half of at
 //! least 20 attempts in 30 s failed. It stays open for 5 s, and twice as long each further time; then one request at a
 //! time is its trial, two successes in a row close it, and its share of the traffic grows back from a tenth in 30 s. Where
@@ -44,9 +47,12 @@ mod breaker;
 mod clock;
 mod error;
 mod handle;
+mod history;
 mod in_flight;
 mod lane;
+mod lease;
 mod outcome;
+mod peers;
 mod probe;
 mod recent;
 mod registry;
@@ -56,18 +62,22 @@ mod schedule;
 mod settings;
 mod state;
 mod store;
+mod times;
 mod window;
 mod worker;
 
 pub use clock::Moment;
 pub use error::Error;
 pub use handle::Health;
+pub use history::StateChange;
 pub use in_flight::InFlight;
 pub use outcome::Outcome;
+pub use peers::Peers;
 pub use probe::Probe;
 pub use recent::RecentOutcome;
 pub use registry::{WatchedAssociation, WatchedProvider};
 pub use report::{AssociationReport, ProviderReport};
 pub use settings::Settings;
 pub use state::{Entered, Reason, State, Transitions};
+pub use times::Awaited;
 pub use worker::{Worker, start};

@@ -1,4 +1,7 @@
 //! Active probes: a cheap request to every provider on an interval, and to an unhealthy one when its pause is over.
+//!
+//! Of several replicas one probes on the interval, so that their number does not multiply the probes; each finds out by
+//! itself, from a probe of its own, whether a provider that it holds to be unhealthy is well again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::breaker::Claim;
 use crate::clock::Moment;
 use crate::handle::{Check, Health};
+use crate::lease::Turn;
 use crate::outcome::Outcome;
 use crate::schedule::Schedule;
 use crate::settings::Settings;
@@ -43,6 +47,7 @@ pub(crate) struct Prober<P> {
     health: Health,
     probes_enabled: bool,
     schedule: Schedule,
+    turn: Turn,
     checks: mpsc::Receiver<Check>,
     tasks: JoinSet<Outcome>,
     running: HashMap<Id, Running>,
@@ -62,12 +67,14 @@ impl<P: Probe> Prober<P> {
         probe: P,
         health: Health,
         checks: mpsc::Receiver<Check>,
+        turn: Turn,
     ) -> Self {
         Self {
             probe: Arc::new(probe),
             health,
             probes_enabled: settings.probes_enabled,
             schedule: Schedule::new(settings.probe_interval),
+            turn,
             checks,
             tasks: JoinSet::new(),
             running: HashMap::new(),
@@ -100,7 +107,11 @@ impl<P: Probe> Prober<P> {
             provider.lane.lock().breaker.next_retry()
         };
         let targets = self.probe.targets();
-        let targets = targets.into_iter().map(|id| (id, next_retry(&id)));
+        let is_ours = self.turn.is_ours();
+        let targets = targets
+            .into_iter()
+            .map(|id| (id, next_retry(&id)))
+            .filter(|(_, next_retry)| is_ours || next_retry.is_some());
         for provider in self.schedule.due(targets, now, fastrand::f64) {
             if self.running.len() >= MAX_SCHEDULED {
                 break; // It stays due.

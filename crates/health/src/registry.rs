@@ -1,15 +1,17 @@
 //! Who is watched: the lanes by their ids, replaced as a whole when the configuration changes.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use router::{CandidateId, ProviderId};
 
 use crate::breaker::Breaker;
 use crate::clock::Moment;
 use crate::lane::{AssociationExt, AssociationLane, Kind, Lane, ProviderExt, ProviderLane};
+use crate::peers::Peers;
 use crate::saved::Saved;
+use crate::state::{State, Transition};
 
 /// A provider to watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub struct WatchedAssociation {
 pub(crate) struct Kinds {
     pub(crate) providers: Kind,
     pub(crate) associations: Kind,
+    /// Who is told of pauses, once there is somebody.
+    pub(crate) peers: Arc<OnceLock<Arc<dyn Peers>>>,
 }
 
 /// The map of everything watched.
@@ -63,6 +67,7 @@ pub(crate) struct Association {
     pub(crate) lane: Arc<AssociationLane>,
     pub(crate) provider_lane: Arc<ProviderLane>,
     pub(crate) cost: Option<u64>,
+    peers: Arc<OnceLock<Arc<dyn Peers>>>,
     revision: u64,
 }
 
@@ -116,6 +121,7 @@ impl Registry {
                 lane,
                 provider_lane: Arc::clone(&provider.lane),
                 cost: watched.cost,
+                peers: Arc::clone(&kinds.peers),
                 revision: watched.revision,
             };
             next.associations
@@ -136,6 +142,19 @@ impl Registry {
 }
 
 impl Association {
+    /// Has it pause as its provider asked, and tells the others.
+    pub(crate) fn pause(&self, pause: Duration, now: Instant) {
+        self.lane.cool(now + pause, now);
+        self.tell(pause);
+    }
+
+    /// Tells the others that it pauses.
+    pub(crate) fn tell(&self, pause: Duration) {
+        if let Some(peers) = self.peers.get() {
+            peers.tell(self.candidate, pause);
+        }
+    }
+
     fn is_still(&self, watched: &WatchedAssociation, provider_lane: &Arc<ProviderLane>) -> bool {
         self.provider == watched.provider
             && self.revision == watched.revision
@@ -143,12 +162,25 @@ impl Association {
     }
 }
 
-/// A provider's lane without its past, to be saved as such.
+/// A provider's lane without its past, to be saved as such. People are still told of that.
 fn renewed(outdated: &ProviderLane, id: ProviderId, kinds: &Kinds, now: Instant) -> ProviderLane {
+    let core = outdated.lock();
+    let mut history = core.ext.history.clone();
+    if core.seen != State::Healthy {
+        // It starts afresh.
+        let transition = Transition {
+            from: core.seen,
+            to: State::Healthy,
+            reason: None,
+        };
+        history.push(transition, (None, None), now);
+    }
     let ext = ProviderExt {
-        changes: outdated.lock().ext.changes + 1,
+        changes: core.ext.changes + 1,
+        history,
         ..ProviderExt::default()
     };
+    drop(core);
     Lane::new(id.0, Breaker::new(now), ext, &kinds.providers, now)
 }
 

@@ -7,6 +7,7 @@ use sea_orm::ActiveValue::{NotSet, Set};
 
 use crate::breaker::Breaker;
 use crate::clock::Moment;
+use crate::history::StateChange;
 use crate::lane::{Kind, Lane, ProviderExt, ProviderLane};
 use crate::state::{Reason, State};
 
@@ -21,6 +22,8 @@ pub(crate) struct Saved {
     pub(crate) last_validated_at: Option<DateTime<Utc>>,
     pub(crate) last_success_at: Option<DateTime<Utc>>,
     pub(crate) next_retry_at: Option<DateTime<Utc>>,
+    /// The last changes of its state, the newest first.
+    pub(crate) transitions: Vec<StateChange>,
 }
 
 impl Saved {
@@ -37,6 +40,7 @@ impl Saved {
             last_validated_at: core.ext.last_validated.utc(now),
             last_success_at: core.ext.last_success.utc(now),
             next_retry_at: core.breaker.next_retry().map(|it| now.utc_of(it)),
+            transitions: core.ext.history.report(now),
         }
     }
 
@@ -53,6 +57,7 @@ impl Saved {
             last_status_code: self.last_status_code,
             last_validated: self.last_validated_at.into(),
             last_success: self.last_success_at.into(),
+            history: self.transitions.into(),
             changes: 0,
         };
         Lane::new(id.0, breaker, ext, kind, now.instant)
@@ -70,6 +75,7 @@ impl Saved {
             last_success_at: Set(self.last_success_at),
             next_retry_at: Set(self.next_retry_at),
             consecutive_successes: Set(to_column(self.successes)),
+            transitions: Set(serde_json::to_value(self.transitions).ok()),
         }
     }
 
@@ -93,6 +99,11 @@ impl From<provider_health::Model> for Saved {
             last_validated_at: row.last_validated_at,
             last_success_at: row.last_success_at,
             next_retry_at: row.next_retry_at,
+            // What another build wrote may not be readable; it is for people only.
+            transitions: row
+                .transitions
+                .and_then(|json| serde_json::from_value(json).ok())
+                .unwrap_or_default(),
         }
     }
 }

@@ -200,6 +200,7 @@ impl Store {
                 Column::LastSuccessAt,
                 Column::NextRetryAt,
                 Column::ConsecutiveSuccesses,
+                Column::Transitions,
             ])
             .to_owned();
         Entity::insert_many(models)

@@ -4,6 +4,7 @@ use sea_orm::DatabaseConnection;
 use tokio_util::sync::CancellationToken;
 
 use crate::handle::Health;
+use crate::lease::{Lease, Turn};
 use crate::probe::{Probe, Prober};
 use crate::settings::Settings;
 use crate::store::Store;
@@ -16,8 +17,12 @@ pub fn start<P: Probe>(
     probe: P,
 ) -> (Health, Worker<P>) {
     let (health, checks) = Health::with_checks(settings);
+    let turn = Turn::default();
     let worker = Worker {
-        prober: Prober::new(settings, probe, health.clone(), checks),
+        prober: Prober::new(settings, probe, health.clone(), checks, turn.clone()),
+        lease: settings
+            .probes_enabled
+            .then(|| Lease::new(db.clone(), turn)),
         store: Store::new(db, health.clone()),
     };
     (health, worker)
@@ -28,6 +33,7 @@ pub fn start<P: Probe>(
 #[must_use = "nothing is probed or saved unless it runs"]
 pub struct Worker<P> {
     prober: Prober<P>,
+    lease: Option<Lease>,
     store: Store,
 }
 
@@ -35,6 +41,15 @@ impl<P: Probe> Worker<P> {
     /// Works until `stop`, then saves what has changed and ends. Stop it after the last request has ended.
     pub async fn run(self, stop: CancellationToken) {
         // Side by side, so that a database that is away does not hold up the probes.
-        tokio::join!(self.prober.run(stop.clone()), self.store.run(stop));
+        let lease = async {
+            if let Some(lease) = self.lease {
+                lease.run(stop.clone()).await;
+            }
+        };
+        tokio::join!(
+            self.prober.run(stop.clone()),
+            self.store.run(stop.clone()),
+            lease
+        );
     }
 }

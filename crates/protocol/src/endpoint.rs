@@ -98,6 +98,15 @@ impl Endpoint {
         Self::Rerank,
     ];
 
+    /// Whether it answers with images, as many as `n` says.
+    #[must_use]
+    pub fn makes_images(self) -> bool {
+        matches!(
+            self,
+            Self::ImageGenerations | Self::ImageEdits | Self::ImageVariations
+        )
+    }
+
     /// Path at the gateway; also what request logs call the endpoint. `{model}` stands where the path names the model.
     #[must_use]
     pub fn path(self) -> &'static str {

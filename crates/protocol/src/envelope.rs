@@ -61,7 +61,9 @@ pub struct Envelope<'a> {
     pub session: Option<Cow<'a, str>>,
     /// Bytes of text that go in, for an estimate of tokens.
     pub prompt_bytes: usize,
-    /// Answers asked for: `n` for each prompt, or `candidateCount`.
+    /// The most tokens that each answer may have, where the request limits them.
+    pub max_output: Option<u64>,
+    /// Answers asked for: `n` for each prompt, or `candidateCount`; images, where those are asked for.
     pub choices: usize,
     /// Whether it holds encrypted items of Responses, which only the provider that made them can read.
     pub encrypted_reasoning: bool,

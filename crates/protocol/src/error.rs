@@ -24,6 +24,8 @@ pub enum ErrorKind {
     TooLarge,
     /// Too many requests.
     RateLimited,
+    /// The money that the caller may spend is spent.
+    QuotaExceeded,
     /// Overloaded, here or at every provider.
     Overloaded,
     /// Nothing can serve this at the moment.

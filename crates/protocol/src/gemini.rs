@@ -11,7 +11,7 @@ mod models;
 mod retry_info;
 pub(crate) mod usage;
 
-pub use error::{render, stream_error};
+pub use error::{render, render_with_pause, stream_error};
 pub use generate::count::unwrap as unwrap_count;
 pub use models::{model, model_list, next_page, parse_model_list};
 pub use retry_info::retry_delay;

@@ -3,12 +3,14 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    ClientError, Endpoint, Format, Malformed, Operation, Protocol, ProviderError, Step, Unusable,
-    Usage,
+    ClientError, Endpoint, Format, Malformed, Media, Operation, Protocol, ProviderError, Reply,
+    Step, Unusable, Usage,
     anthropic::{self, usage::Counts},
     gemini::array::ArrayFraming,
     json::{Kind, Value},
-    openai, sse,
+    openai,
+    resume::{Resumption, Shadow},
+    sse,
     translate::Progress,
 };
 
@@ -31,6 +33,8 @@ pub struct Answer {
     pub usage: Option<Usage>,
     /// Bytes of text that came out, for an estimate where the provider says nothing.
     pub output_bytes: usize,
+    /// Images and sound, of the endpoints for these.
+    pub media: Media,
 }
 
 impl Answer {
@@ -83,6 +87,8 @@ pub(crate) struct Inspection {
     progress: Progress,
     state: State,
     framing: Option<ArrayFraming>,
+    /// Kept where another provider may go on with the stream.
+    shadow: Option<Box<Shadow>>,
 }
 
 /// What is kept between the events.
@@ -116,7 +122,20 @@ impl Inspection {
             progress: Progress::new(format, expected.choices),
             state,
             framing: is_array.then(ArrayFraming::default),
+            shadow: None,
         }
+    }
+
+    /// Keeps what goes to the client, so that another provider may go on with it.
+    pub(crate) fn remember(&mut self, reply: Reply) {
+        if let Operation::Generate(format) = self.expected.endpoint.operation() {
+            self.shadow = Some(Box::new(Shadow::new(format, reply)));
+        }
+    }
+
+    /// The answer so far, if another provider can go on with it.
+    pub(crate) fn resumption(&self) -> Option<Resumption> {
+        self.shadow.as_ref()?.resumption()
     }
 
     /// Something between the events: a comment, say. Gemini's clients fail at it.
@@ -165,6 +184,9 @@ impl Inspection {
         if usage_only && !self.expected.passes_usage {
             return Ok(Step::default());
         }
+        if let Some(shadow) = &mut self.shadow {
+            shadow.follow(data);
+        }
         let bytes = match &mut self.framing {
             None => event.raw.clone(),
             Some(framing) => written(|out| framing.element(data, out)),
@@ -172,7 +194,7 @@ impl Inspection {
         Ok(Step {
             bytes,
             content,
-            error: None,
+            ..Step::default()
         })
     }
 
@@ -205,6 +227,10 @@ impl Inspection {
             State::Messages(_) => anthropic::stream_error(error).into(),
             State::Gemini => crate::gemini::stream_error(error).into(),
         }
+    }
+
+    pub(crate) fn has_no_marker(&self) -> bool {
+        matches!(self.state, State::Gemini)
     }
 
     pub(crate) fn progress(&self) -> &Progress {

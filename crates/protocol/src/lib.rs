@@ -30,12 +30,16 @@ pub mod gemini;
 mod inspect;
 pub mod json;
 mod lent;
+mod listen;
 pub mod openai;
 mod provider_error;
+mod resume;
 mod retry_after;
+mod screen;
 mod splice;
 pub mod sse;
 mod stream;
+mod texts;
 mod traits;
 mod translate;
 mod usage;
@@ -47,13 +51,17 @@ pub use error::{ClientError, ErrorKind, Malformed, RequestError, Unusable};
 pub use feature::{Carry, Feature, Refusal, Row, TABLE, document};
 pub use format::Format;
 pub use inspect::{Answer, Inspected};
+pub use listen::Listener;
 pub use provider_error::ProviderError;
-pub use retry_after::retry_after;
+pub use resume::Resumption;
+pub use retry_after::{exhausted, retry_after};
+pub use screen::{Denied, Screen, Window};
 pub use splice::Splice;
 pub use stream::{Step, Stream};
+pub use texts::{Speaker, rewrite_texts};
 pub use traits::{ThinkingStyle, Traits};
 pub use translate::{
     Reply, Target, TranslateError, Translated, read_request, read_response, write_count,
     write_request, write_response,
 };
-pub use usage::{Usage, UsageSource, estimate_tokens};
+pub use usage::{Media, Usage, UsageSource, estimate_tokens};

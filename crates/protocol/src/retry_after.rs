@@ -10,7 +10,7 @@ use http::HeaderMap;
 /// `anthropic-ratelimit-*-reset`, a date of RFC 3339. A date in the past is a pause of zero.
 #[must_use]
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    let text = |name: &str| text(headers, name);
     if let Some(pause) = text("retry-after-ms").and_then(|value| seconds(value, 1e-3)) {
         return Some(pause);
     }
@@ -20,6 +20,13 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
             Some(date.duration_since(now).unwrap_or_default())
         });
     }
+    exhausted(headers, now)
+}
+
+/// How long a provider has nothing left of one of its limits, by the same pairs, also where it answered: the latest reset.
+#[must_use]
+pub fn exhausted(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = |name: &str| text(headers, name);
     let of_openai = OPENAI_PAIRS
         .into_iter()
         .filter(|(remaining, _)| text(remaining) == Some("0"))
@@ -29,6 +36,10 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
         .filter(|(remaining, _)| text(remaining) == Some("0"))
         .filter_map(|(_, reset)| until(text(reset)?, now));
     of_openai.chain(of_anthropic).max()
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
 }
 
 /// What is left, and when it is full again.

@@ -5,6 +5,8 @@ use bytes::Bytes;
 use crate::{
     ClientError, Format, Malformed, ProviderError, Usage,
     inspect::{Inspected, Inspection},
+    resume::Resumption,
+    screen::{Denied, Screen},
     sse,
     translate::{Progress, Reply, Translation},
 };
@@ -18,6 +20,10 @@ pub struct Step {
     pub content: bool,
     /// The event is an error; nothing of it is for the client as it came.
     pub error: Option<ProviderError>,
+    /// The provider says something else than the client has, which another began: nothing of this is for the client.
+    pub differs: bool,
+    /// A screen denies what the provider says: what was said before is all that the client gets.
+    pub denied: Option<Denied>,
 }
 
 /// Watches one stream, and translates it where the client speaks another format than the provider.
@@ -66,6 +72,47 @@ impl Stream {
         }
     }
 
+    /// A stream of a provider that speaks `from`, which goes on with an answer that another began: nothing is written until
+    /// all that the client has was repeated, and what follows goes on from there.
+    #[must_use]
+    pub fn resume(from: Format, resumption: &Resumption, prompt_bytes: usize) -> Self {
+        Self {
+            way: Way::Translate(Box::new(Translation::resumed(from, resumption))),
+            prompt_bytes,
+            events: 0,
+        }
+    }
+
+    /// Has what is said screened before it is written. A stream that is passed on is not written here, so it has to be
+    /// translated also where both speak alike.
+    #[must_use]
+    pub fn screened(mut self, screen: Box<dyn Screen>) -> Self {
+        match &mut self.way {
+            Way::Pass(_) => debug_assert!(false, "a stream that is passed on cannot be screened"),
+            Way::Translate(translation) => translation.screen(screen),
+        }
+        self
+    }
+
+    /// Keeps what goes to the client, so that another provider may go on with it. Called before the first event; `reply` is
+    /// what a translated answer would tell.
+    pub fn remember(&mut self, reply: Reply) {
+        match &mut self.way {
+            Way::Pass(inspection) => inspection.remember(reply),
+            Way::Translate(translation) => translation.remember(),
+        }
+    }
+
+    /// The answer so far, if it was remembered and another provider can go on with it: it holds nothing but text,
+    /// refusals, reasoning and calls of one choice, unsigned, at most a mebibyte of them, and has not come to its end.
+    #[must_use]
+    pub fn resumption(&self) -> Option<Resumption> {
+        match &self.way {
+            Way::Pass(inspection) => inspection.resumption(),
+            Way::Translate(translation) => translation.resumption(),
+        }
+    }
+
     /// Takes the next event.
     ///
     /// # Errors
@@ -99,6 +146,16 @@ impl Stream {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.progress().is_complete()
+    }
+
+    /// Whether the client has a complete answer, as its format has no end marker that could still be missing.
+    #[must_use]
+    pub fn is_said(&self) -> bool {
+        let has_no_marker = match &self.way {
+            Way::Pass(inspection) => inspection.has_no_marker(),
+            Way::Translate(translation) => translation.has_no_marker(),
+        };
+        has_no_marker && self.is_complete()
     }
 
     /// Whether nothing came at all.

@@ -15,7 +15,7 @@ use crate::{
     openai::{chat, responses},
 };
 
-pub(crate) use stream::{Progress, Translation};
+pub(crate) use stream::{Progress, Reader, Translation, Writer};
 
 /// The provider model that is asked.
 #[derive(Debug, Clone, Copy)]

@@ -28,6 +28,15 @@ pub struct Usage {
     pub source: UsageSource,
 }
 
+/// What one attempt made or heard besides tokens, where its answer tells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Media {
+    /// Images made.
+    pub images: Option<u64>,
+    /// Milliseconds of sound.
+    pub millis: Option<u64>,
+}
+
 impl Usage {
     /// A guess from the bytes of text that went in and came out.
     #[must_use]

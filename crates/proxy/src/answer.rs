@@ -2,10 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 use catalog::{Framing, Provider};
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header, response::Parts};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use protocol::{Unusable, Usage};
+use protocol::{Media, Unusable, Usage};
 use router::Verdict;
 use tokio::time::{Instant as Deadline, timeout_at};
 
@@ -33,6 +33,8 @@ pub(crate) enum Answered {
         body: Bytes,
         /// What it used, where that can be told.
         usage: Option<Usage>,
+        /// The images or the sound in it.
+        media: Media,
     },
     /// A stream, up to its first content.
     Stream {
@@ -110,7 +112,7 @@ async fn collect(
 ) -> Result<Answered, Failure> {
     let (head, body) = response.into_parts();
     let body = read(body, settings.max_response_bytes, deadline).await?;
-    let (body, usage) = prepared
+    let (body, usage, media) = prepared
         .whole(ask, body)
         .map_err(|unusable| unusable_answer(provider, &unusable))?;
     Ok(Answered::Whole {
@@ -118,6 +120,7 @@ async fn collect(
         headers: head.headers,
         body,
         usage,
+        media,
     })
 }
 
@@ -199,17 +202,13 @@ async fn begin_stream(
         tap.push(data);
         while let Some(passing) = tap.next() {
             match passing {
+                // The provider has answered; what the client is told instead is for the relay to say.
+                Passing::Denied(_) => return Ok(committed(head, body, tap, held)),
                 Passing::Forward(bytes, is_content) => {
                     held_bytes += bytes.len();
                     held.push(bytes);
                     if is_content {
-                        return Ok(Answered::Stream {
-                            status: head.status,
-                            headers: head.headers,
-                            body,
-                            tap,
-                            held,
-                        });
+                        return Ok(committed(head, body, tap, held));
                     }
                 }
                 Passing::Nothing => {}
@@ -218,6 +217,7 @@ async fn begin_stream(
                     return Err(Failure::of_event(&error, status, redact));
                 }
                 Passing::Malformed(reason) => return Err(Failure::bad_payload(reason)),
+                Passing::Differs => return Err(Failure::differs()),
             }
         }
         if held_bytes > MAX_HELD_BYTES {
@@ -226,6 +226,16 @@ async fn begin_stream(
         if tap.is_done() {
             return Err(ended_before_content(&tap));
         }
+    }
+}
+
+fn committed(head: Parts, body: Incoming, tap: Tap, held: Vec<Bytes>) -> Answered {
+    Answered::Stream {
+        status: head.status,
+        headers: head.headers,
+        body,
+        tap,
+        held,
     }
 }
 

@@ -8,11 +8,11 @@ use std::{
 use bytes::Bytes;
 use catalog::{Clocks, Policy};
 use http::HeaderMap;
-use protocol::{Endpoint, Envelope, Reply, canonical, estimate_tokens};
+use protocol::{Endpoint, Envelope, Reply, Resumption, canonical, estimate_tokens};
 use router::Verdict;
 use tokio::time::Instant as Deadline;
 
-use crate::{canonical_form::CanonicalForm, failure::Failure, ledger::Arrival};
+use crate::{canonical_form::CanonicalForm, failure::Failure, guard::Screen, ledger::Arrival};
 
 /// A client's request, as attempts see it.
 #[derive(Debug)]
@@ -29,6 +29,12 @@ pub(crate) struct Ask<'a> {
     pub(crate) deadline: Option<Instant>,
     /// Whether that is the client's own wish.
     pub(crate) is_deadline_own: bool,
+    /// Whether a stream is remembered, so that another provider may go on with it.
+    pub(crate) remembers: bool,
+    /// What the answer has to pass.
+    pub(crate) screen: Option<&'a Screen>,
+    /// The beginning that the client has, where another provider's stream broke.
+    pub(crate) resumption: Option<&'a Resumption>,
     /// Read when the first candidate speaks another format.
     pub(crate) canonical: CanonicalForm,
 }

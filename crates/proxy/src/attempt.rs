@@ -1,6 +1,6 @@
 //! One try of one candidate: send the request, and have what comes back judged.
 
-use std::time::{Duration, Instant};
+use std::{pin::pin, time::Duration};
 
 use catalog::{Framing, Provider};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
@@ -11,6 +11,7 @@ use upstream::Pieces;
 use crate::{
     answer::{self, Answered},
     ask::Ask,
+    clock,
     exchange::{Prepared, is_forwarded},
     failure::Failure,
     settings::Settings,
@@ -31,11 +32,11 @@ pub(crate) async fn run(
     prepared: &Prepared<'_>,
     settings: &Settings,
 ) -> Result<Answered, Failure> {
-    let deadline = ask.attempt_deadline(Instant::now());
+    let deadline = ask.attempt_deadline(clock::now());
     let response = send(ask, provider, prepared, deadline).await?;
     let status = response.status();
     if !status.is_success() {
-        let failure = refusal(provider, response, deadline).await;
+        let failure = refusal(ask, provider, response, deadline).await;
         return Err(failure.of_protocol(prepared.call.errors));
     }
     if let Some(encoding) = foreign_encoding(response.headers()) {
@@ -68,7 +69,7 @@ async fn send(
         };
         sent.map_err(|error| Failure::of_send(&error))
     };
-    timeout_at(deadline, sending)
+    timeout_at(deadline, pin!(sending))
         .await
         .unwrap_or_else(|_| Err(Failure::timeout("no response head in time")))
 }
@@ -111,6 +112,9 @@ fn request(ask: &Ask<'_>, prepared: &Prepared<'_>) -> Request<Pieces> {
     headers
         .entry(header::USER_AGENT)
         .or_insert(HeaderValue::from_static(USER_AGENT));
+    if let Some(trace) = &prepared.trace {
+        trace.put(&mut headers);
+    }
     *request.headers_mut() = headers;
     request
 }
@@ -122,7 +126,12 @@ fn foreign_encoding(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Reads and judges an answer that is an error.
-async fn refusal(provider: &Provider, response: Response<Incoming>, deadline: Deadline) -> Failure {
+async fn refusal(
+    ask: &Ask<'_>,
+    provider: &Provider,
+    response: Response<Incoming>,
+    deadline: Deadline,
+) -> Failure {
     let (head, body) = response.into_parts();
     let deadline = deadline.min(Deadline::now() + ERROR_BODY_TIMEOUT);
     let body = answer::read(body, MAX_ERROR_BYTES, deadline)
@@ -131,6 +140,7 @@ async fn refusal(provider: &Provider, response: Response<Incoming>, deadline: De
     let redact = |text: &str| provider.redact(text);
     let failure = Failure::of_status(head.status, &head.headers, &body, redact);
     tracing::debug!(
+        request.id = %ask.arrival.id,
         provider.name = &*provider.name,
         status = head.status.as_u16(),
         error.class = failure.class,

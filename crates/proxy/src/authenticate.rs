@@ -4,24 +4,23 @@ use std::{borrow::Cow, sync::Arc};
 
 use access::{ClientKey, Denied};
 use catalog::Snapshot;
-use chrono::{DateTime, Utc};
 use http::{header, request};
 use protocol::{ClientError, ErrorKind};
 
-use crate::error::Error;
+use crate::{error::Error, ledger::Arrival};
 
 /// Finds the client key of a request. All but its name is forgotten here.
 pub(crate) fn caller(
     snapshot: &Snapshot,
     head: &request::Parts,
-    now: DateTime<Utc>,
+    arrival: &Arrival,
 ) -> Result<Arc<ClientKey>, Error> {
     snapshot
         .keys
-        .authenticate(offered(head).as_deref(), now)
+        .authenticate(offered(head).as_deref(), arrival.utc)
         .cloned()
         .map_err(|denied| {
-            tracing::debug!(reason = %denied, "a client was turned away");
+            tracing::debug!(request.id = %arrival.id, reason = %denied, "a client was turned away");
             let message = match denied {
                 Denied::Missing => {
                     "no API key was sent: set the Authorization header to 'Bearer <key>'"

@@ -3,13 +3,16 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use crate::relay::Relay;
+use crate::{
+    heartbeat::{Sign, Waiting},
+    relay::Relay,
+};
 
 /// A response body: whole, or a stream that is relayed as it comes.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub struct BrokenOff;
 enum Inner {
     Whole(Option<Bytes>),
     Stream(Box<Relay>),
+    /// A stream that has no content yet.
+    Waiting(Box<Waiting>),
 }
 
 impl Body {
@@ -36,6 +41,10 @@ impl Body {
     pub(crate) fn stream(relay: Relay) -> Self {
         Self(Inner::Stream(Box::new(relay)))
     }
+
+    pub(crate) fn waiting(waiting: Waiting) -> Self {
+        Self(Inner::Waiting(Box::new(waiting)))
+    }
 }
 
 impl http_body::Body for Body {
@@ -47,6 +56,13 @@ impl http_body::Body for Body {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match &mut self.0 {
+            Inner::Waiting(waiting) => match ready!(waiting.poll_next(context)) {
+                Sign::Beat(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Sign::Body(body) => {
+                    *self = body;
+                    self.poll_frame(context)
+                }
+            },
             Inner::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Inner::Stream(relay) => {
                 // A panic in here would end every other stream of the connection too.
@@ -69,7 +85,7 @@ impl http_body::Body for Body {
             Inner::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Inner::Stream(_) => SizeHint::default(),
+            Inner::Stream(_) | Inner::Waiting(_) => SizeHint::default(),
         }
     }
 }

@@ -1,16 +1,13 @@
 //! Responses: the only place where an error becomes bytes.
 
-use std::{
-    borrow::Cow,
-    fmt::Write,
-    time::{Duration, Instant},
-};
+use std::{borrow::Cow, fmt::Write, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use protocol::{ClientError, ErrorKind, Protocol, anthropic, gemini, openai};
 
 use crate::{
     body::Body,
+    clock,
     error::{Error, Told},
     ledger::{Arrival, Ledger},
 };
@@ -47,6 +44,9 @@ const OF_ANTHROPIC: &str = "anthropic-ratelimit-";
 /// Writes an error in the client's protocol.
 pub(crate) fn render(protocol: Protocol, error: &Error, arrival: &Arrival) -> Response<Body> {
     let (status, body) = match &error.told {
+        Told::Ours(ours) if protocol == Protocol::Gemini && error.status.is_none() => {
+            gemini::render_with_pause(ours, error.retry_after)
+        }
         Told::Ours(ours) => in_words_of(protocol, ours, error.status),
         Told::Providers {
             status,
@@ -241,7 +241,7 @@ pub(crate) fn add_trail(
     if let Ok(value) = HeaderValue::from_bytes(provider.as_bytes()) {
         headers.insert(PROVIDER, value);
     }
-    let total = Instant::now().saturating_duration_since(arrival.instant);
+    let total = clock::now().saturating_duration_since(arrival.instant);
     let millis = |time: Duration| time.as_secs_f64() * 1e3;
     let timing = match upstream {
         Some(upstream) => format!(

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use protocol::{ClientError, ErrorKind, Protocol, RequestError};
 use router::Refusal;
 
+use crate::admission::{COME_BACK, Full};
+
 /// What the client is told, and what the log says.
 #[derive(Debug)]
 pub(crate) struct Error {
@@ -19,6 +21,8 @@ pub(crate) struct Error {
     pub(crate) retry_after: Option<Duration>,
     /// Everything was tried: the client's SDK should not try again by itself.
     pub(crate) is_final: bool,
+    /// A provider that was not asked since it was full, where nothing else was asked either.
+    pub(crate) full: Option<Box<Full>>,
 }
 
 /// What the client is told.
@@ -48,7 +52,16 @@ impl Error {
             class,
             retry_after: None,
             is_final: false,
+            full: None,
         }
+    }
+
+    /// Too many requests are being served.
+    pub(crate) fn shed() -> Self {
+        let message = "the gateway is serving as many requests as it may";
+        let mut error = Self::new(ErrorKind::Overloaded, "shed", message);
+        error.retry_after = Some(COME_BACK);
+        error
     }
 
     /// An endpoint that no operation of the provider's answers, although its type says so.
@@ -80,6 +93,7 @@ impl From<ClientError> for Error {
             class,
             retry_after: None,
             is_final: false,
+            full: None,
         }
     }
 }

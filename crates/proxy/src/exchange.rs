@@ -5,15 +5,15 @@ use std::{borrow::Cow, sync::Arc};
 use bytes::Bytes;
 use catalog::Call;
 use protocol::{
-    Answer, Endpoint, Envelope, Feature, Format, Inspected, Operation, Outgoing, Protocol, Refusal,
-    Stream, TranslateError, Unusable, Usage,
+    Answer, ClientError, Endpoint, Envelope, ErrorKind, Feature, Format, Inspected, Media,
+    Operation, Outgoing, Protocol, Refusal, Stream, TranslateError, Unusable, Usage,
     canonical::{EmbedRequest, Request},
     gemini, openai, read_count, read_response, write_count, write_count_answer, write_request,
     write_response,
 };
 use upstream::Clients;
 
-use crate::{ask::Ask, error::Error};
+use crate::{ask::Ask, error::Error, guard::Screen, trace::Context};
 
 /// A request, ready to be sent.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(crate) struct Prepared<'c> {
     pub(crate) pieces: Vec<Bytes>,
     /// The client's fields that it lacks.
     pub(crate) dropped: Vec<Cow<'static, str>>,
+    /// The trace that its attempt belongs to.
+    pub(crate) trace: Option<Context>,
 }
 
 /// How the answer becomes the client's.
@@ -78,6 +80,9 @@ pub(crate) async fn prepare<'c>(
         ..call.outgoing
     };
     if asked == answered && !needs_reading(ask) {
+        if is_unguardable(ask) {
+            return Err(unguardable().into());
+        }
         let pieces = ask.envelope.splice(&outgoing).pieces(ask.body);
         let pieces = without_wrapper(&call, pieces);
         return Ok(Prepared {
@@ -85,6 +90,7 @@ pub(crate) async fn prepare<'c>(
             exchange: Exchange::Pass,
             pieces,
             dropped: left_out(ask, asked),
+            trace: None,
         });
     }
     let (exchange, body, dropped) = match (asked, answered) {
@@ -142,7 +148,14 @@ pub(crate) async fn prepare<'c>(
         exchange,
         pieces,
         dropped,
+        trace: None,
     })
+}
+
+/// Whether the answer is to be guarded, and is one that only passes: a stream of legacy Completions.
+fn is_unguardable(ask: &Ask<'_>) -> bool {
+    let is_guarded = ask.screen.is_some() && ask.envelope.stream;
+    is_guarded && ask.endpoint.operation() == Operation::Complete
 }
 
 /// The request with what it names by URL fetched, where this provider wants it so.
@@ -156,6 +169,14 @@ async fn fetched(
         return ask.canonical.inlined(request, clients).await;
     }
     Ok(request)
+}
+
+/// Streams of legacy Completions that a provider has itself are never written here.
+fn unguardable() -> ClientError {
+    let message = "streams of this endpoint cannot be guarded; ask without 'stream', or for a chat completion";
+    let mut error = ClientError::new(ErrorKind::InvalidRequest, message);
+    error.param = Some("stream".to_owned());
+    error
 }
 
 /// Whether a request has to be read although the provider speaks the client's format: where models of another family have
@@ -218,7 +239,7 @@ impl Prepared<'_> {
         &self,
         ask: &Ask<'_>,
         body: Bytes,
-    ) -> Result<(Bytes, Option<Usage>), Unusable> {
+    ) -> Result<(Bytes, Option<Usage>, Media), Unusable> {
         let estimated = |output| Usage::estimated(ask.envelope.prompt_bytes, output);
         match &self.exchange {
             Exchange::Pass => {
@@ -229,7 +250,7 @@ impl Prepared<'_> {
                         .usage
                         .or_else(|| Some(estimated(answer.output_bytes))),
                 };
-                Ok((body, usage))
+                Ok((body, usage, answer.media))
             }
             Exchange::Text {
                 client,
@@ -241,7 +262,8 @@ impl Prepared<'_> {
                     .usage
                     .unwrap_or_else(|| estimated(response.text_bytes()));
                 let reply = ask.reply(request.clone(), self.call.target.model);
-                Ok((write_response(*client, &response, &reply), Some(usage)))
+                let body = write_response(*client, &response, &reply);
+                Ok((body, Some(usage), Media::default()))
             }
             Exchange::Completion { provider, request } => {
                 let response = read_response(*provider, &body)?;
@@ -250,11 +272,12 @@ impl Prepared<'_> {
                     .unwrap_or_else(|| estimated(response.text_bytes()));
                 let reply = ask.reply(request.clone(), self.call.target.model);
                 let body = openai::completions::write_response(&response, &reply);
-                Ok((body, Some(usage)))
+                Ok((body, Some(usage), Media::default()))
             }
             Exchange::Count { client, provider } => {
                 let tokens = read_count(*provider, &body)?;
-                Ok((write_count_answer(*client, tokens), None))
+                let body = write_count_answer(*client, tokens);
+                Ok((body, None, Media::default()))
             }
             Exchange::Embed { client, request } => {
                 let response = match self.call.endpoint.operation() {
@@ -267,7 +290,7 @@ impl Prepared<'_> {
                 };
                 let usage = response.usage.unwrap_or_else(|| estimated(0));
                 let body = write(&response, request, self.call.target.model);
-                Ok((body.into(), Some(usage)))
+                Ok((body.into(), Some(usage), Media::default()))
             }
         }
     }
@@ -275,6 +298,45 @@ impl Prepared<'_> {
     /// What looks at a stream of events on its way to the client, and translates it where it has to be.
     pub(crate) fn stream(&self, ask: &Ask<'_>) -> Stream {
         let prompt_bytes = ask.envelope.prompt_bytes;
+        if let (Some(resumption), Operation::Generate(provider)) =
+            (ask.resumption, self.call.endpoint.operation())
+        {
+            return Stream::resume(provider, resumption, prompt_bytes);
+        }
+        if let Some(screen) = ask.screen {
+            return self.guarded(ask, screen, prompt_bytes);
+        }
+        let mut stream = self.begun(ask, prompt_bytes);
+        if ask.remembers
+            && let Operation::Generate(client) = ask.endpoint.operation()
+            && let Ok(request) = ask.canonical.text(client, ask.body, true)
+        {
+            stream.remember(ask.reply(request, self.call.target.model));
+        }
+        stream
+    }
+
+    /// As [`Self::begun`], but written here also where both speak alike, and screened.
+    fn guarded(&self, ask: &Ask<'_>, screen: &Screen, prompt_bytes: usize) -> Stream {
+        let stream = match (&self.exchange, ask.endpoint.operation()) {
+            (Exchange::Pass, Operation::Generate(format)) => {
+                // What cannot be read of the request is not told in the answer.
+                let request = ask.canonical.text(format, ask.body, true);
+                let request = request.unwrap_or_else(|_| {
+                    Arc::new(Request {
+                        choices: u32::try_from(ask.envelope.choices).ok(),
+                        ..Request::default()
+                    })
+                });
+                let reply = ask.reply(request, self.call.target.model);
+                Stream::translate(format, format, reply, prompt_bytes)
+            }
+            _ => self.begun(ask, prompt_bytes),
+        };
+        stream.screened(Box::new(screen.clone()))
+    }
+
+    fn begun(&self, ask: &Ask<'_>, prompt_bytes: usize) -> Stream {
         match &self.exchange {
             Exchange::Text {
                 client,

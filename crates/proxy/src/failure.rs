@@ -1,15 +1,18 @@
 //! How an attempt failed: its verdict, its name in the log, and what of it may reach the client.
 
-use std::time::SystemTime;
-
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use protocol::{Protocol, ProviderError, gemini, retry_after};
 use router::Verdict;
 use upstream::{AuthError, SendError, SendErrorKind, TokenError};
 
+use crate::clock;
+
 /// Most characters of a provider's sentence that are kept: a log line is no place for a megabyte.
 const LONGEST_MESSAGE: usize = 1000;
+
+/// How an attempt is logged whose answer was not the one that it was to go on with.
+pub(crate) const RESUME_DIFFERED: &str = "resume_differed";
 
 /// An attempt that did not answer.
 #[derive(Debug)]
@@ -44,6 +47,11 @@ impl Failure {
         }
     }
 
+    /// The same without the body, which only the first attempts of a request may pass on.
+    pub(crate) fn again(&self) -> Self {
+        Self::new(self.verdict, self.class, self.message.clone())
+    }
+
     /// The same, of a provider that tells errors as `protocol` does.
     pub(crate) fn of_protocol(mut self, protocol: Option<Protocol>) -> Self {
         self.protocol = protocol;
@@ -66,6 +74,12 @@ impl Failure {
     /// A provider that was silent for longer than its clock allows.
     pub(crate) fn timeout(what: &'static str) -> Self {
         Self::new(Verdict::Timeout, "timeout", what)
+    }
+
+    /// A provider that was to go on with another's answer, and gave a different one: nobody's fault.
+    pub(crate) fn differs() -> Self {
+        let told = "the answer is not the one that the client has the beginning of";
+        Self::new(Verdict::ClientFault, RESUME_DIFFERED, told)
     }
 
     /// A 200 that is no answer.
@@ -133,8 +147,7 @@ impl Failure {
         redact: impl Fn(&str) -> Option<String>,
     ) -> Self {
         let told = ProviderError::of_body(body);
-        let pause =
-            || retry_after(headers, SystemTime::now()).or_else(|| gemini::retry_delay(body));
+        let pause = || retry_after(headers, clock::wall()).or_else(|| gemini::retry_delay(body));
         let is_overflow = told
             .as_ref()
             .is_some_and(ProviderError::is_context_length_exceeded);

@@ -8,7 +8,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use protocol::{ClientError, Endpoint, Envelope, ErrorKind, Operation, Protocol};
 
-use crate::{error::Error, settings::Settings};
+use crate::{error::Error, ledger::Arrival, settings::Settings};
 
 /// Checks the version of its protocol that a client of Anthropic's names; one that names none gets the gateway's.
 pub(crate) fn check_version(endpoint: Endpoint, headers: &HeaderMap) -> Result<(), Error> {
@@ -37,6 +37,7 @@ pub(crate) async fn read<B>(
     body: B,
     headers: &HeaderMap,
     settings: &Settings,
+    arrival: &Arrival,
 ) -> Result<Bytes, Error>
 where
     B: Body<Data = Bytes>,
@@ -61,7 +62,7 @@ where
             })?;
         let Some(frame) = frame else { break };
         let frame = frame.map_err(|error| {
-            tracing::debug!(%error, "a request body broke off");
+            tracing::debug!(request.id = %arrival.id, %error, "a request body broke off");
             ClientError::new(
                 ErrorKind::InvalidRequest,
                 "the request body is incomplete or malformed",

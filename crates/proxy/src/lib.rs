@@ -8,29 +8,43 @@
 //! candidate by its first real content; before that a failure means the next candidate, after it an error event, never a
 //! second beginning. A request that was authenticated is recorded exactly once, also when the client hangs up.
 
+mod admission;
 mod answer;
 mod ask;
 mod attempt;
 mod attempts;
 mod authenticate;
+mod backlog;
 mod body;
+mod budget;
 mod canonical_form;
+mod clock;
 mod count;
 mod edge;
+mod errand;
 mod error;
+mod estimate;
 mod exchange;
 mod failure;
+mod guard;
+mod heartbeat;
 mod intake;
 mod ledger;
+mod limits;
 mod media;
 mod metrics;
 mod models;
+mod moderation;
 mod orchestration;
 mod probe;
+mod recording;
 mod relay;
+mod rescue;
+mod response;
 mod settings;
 mod surface;
 mod tap;
+mod trace;
 mod walk;
 
 pub use body::{Body, BrokenOff};
@@ -39,4 +53,5 @@ pub use metrics::Metrics;
 pub use probe::Prober;
 pub use settings::Settings;
 pub use surface::is_client_path;
+pub use trace::Sampling;
 pub use walk::{Parts, Proxy};

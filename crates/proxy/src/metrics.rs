@@ -1,97 +1,106 @@
-//! What the data path counts. Labels are bounded: no text of a client's becomes one.
+//! What the data path counts while requests run; what is known at their ends is counted from their records, elsewhere.
+//! Labels are bounded: no text of a client's becomes one.
 
-use std::{sync::Arc, time::Duration};
-
+use access::limit::{Kind, Limited, Scope};
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{
-        counter::Counter,
-        family::Family,
-        gauge::Gauge,
-        histogram::{Histogram, exponential_buckets},
-    },
-    registry::{Registry, Unit},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
 };
-use stats::RequestRecord;
+
+use crate::guard::Stage;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    endpoint: &'static str,
-    status: u16,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct AttemptLabels {
-    provider: Arc<str>,
+struct HedgeLabels {
     outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EndpointLabels {
-    endpoint: &'static str,
+struct ResumeLabels {
+    result: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TokenLabels {
+struct ShedLabels {
+    /// What was full.
+    full: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabels {
+    /// Whose limit it was.
+    scope: &'static str,
+    /// Of what.
     kind: &'static str,
 }
 
-/// Counters, gauges and histograms of requests and attempts.
-#[derive(Debug)]
-pub struct Metrics {
-    requests: Family<RequestLabels, Counter>,
-    attempts: Family<AttemptLabels, Counter>,
-    durations: Family<EndpointLabels, Histogram, fn() -> Histogram>,
-    first_content: Histogram,
-    tokens: Family<TokenLabels, Counter>,
-    panics: Counter,
-    pub(crate) in_flight: Gauge,
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct GuardLabels {
+    /// Which way the text went.
+    stage: &'static str,
+    result: &'static str,
 }
 
-/// From a millisecond to about nine minutes, doubling.
-fn seconds() -> Histogram {
-    Histogram::new(exponential_buckets(0.001, 2.0, 20))
+/// Counters and gauges of requests that run.
+#[derive(Debug)]
+pub struct Metrics {
+    panics: Counter,
+    hedges: Family<HedgeLabels, Counter>,
+    shed: Family<ShedLabels, Counter>,
+    limited: Family<LimitLabels, Counter>,
+    resumes: Family<ResumeLabels, Counter>,
+    resume_tokens: Counter,
+    guards: Family<GuardLabels, Counter>,
+    pub(crate) in_flight: Gauge,
 }
 
 impl Metrics {
     /// Makes them, and registers them.
     pub fn new(registry: &mut Registry) -> Self {
         let metrics = Self {
-            requests: Family::default(),
-            attempts: Family::default(),
-            durations: Family::new_with_constructor(seconds),
-            first_content: seconds(),
-            tokens: Family::default(),
             panics: Counter::default(),
+            hedges: Family::default(),
+            shed: Family::default(),
+            limited: Family::default(),
+            resumes: Family::default(),
+            resume_tokens: Counter::default(),
+            guards: Family::default(),
             in_flight: Gauge::default(),
         };
-        registry.register(
-            "requests",
-            "Client requests that ended, by endpoint and status",
-            metrics.requests.clone(),
-        );
-        registry.register(
-            "attempts",
-            "Attempts at providers, by provider and outcome",
-            metrics.attempts.clone(),
-        );
-        registry.register_with_unit(
-            "request_duration",
-            "From arrival to the end of the answer",
-            Unit::Seconds,
-            metrics.durations.clone(),
-        );
-        registry.register_with_unit(
-            "time_to_first_content",
-            "From arrival to the first content of a stream",
-            Unit::Seconds,
-            metrics.first_content.clone(),
-        );
-        registry.register("tokens", "Tokens used, by kind", metrics.tokens.clone());
         registry.register(
             "panics",
             "Faults of the gateway that a request met",
             metrics.panics.clone(),
+        );
+        registry.register(
+            "hedges",
+            "Second attempts beside slow ones, by what became of them",
+            metrics.hedges.clone(),
+        );
+        registry.register(
+            "requests_shed",
+            "Client requests refused since the gateway, or every provider of the model, was full",
+            metrics.shed.clone(),
+        );
+        registry.register(
+            "requests_limited",
+            "Client requests refused by a limit, by whose it is and of what",
+            metrics.limited.clone(),
+        );
+        registry.register(
+            "resumes",
+            "Streams that broke and were to go on with another provider, by what became of them",
+            metrics.resumes.clone(),
+        );
+        registry.register(
+            "resume_tokens",
+            "Tokens used by attempts to go on with a stream that broke",
+            metrics.resume_tokens.clone(),
+        );
+        registry.register(
+            "guards",
+            "Requests and answers that a content guard redacted, denied or failed to judge",
+            metrics.guards.clone(),
         );
         registry.register(
             "requests_in_flight",
@@ -101,40 +110,46 @@ impl Metrics {
         metrics
     }
 
-    pub(crate) fn attempt(&self, provider: &Arc<str>, class: Option<&'static str>) {
-        let labels = AttemptLabels {
-            provider: provider.clone(),
-            outcome: class.unwrap_or("answered"),
+    pub(crate) fn hedge(&self, outcome: &'static str) {
+        self.hedges.get_or_create(&HedgeLabels { outcome }).inc();
+    }
+
+    pub(crate) fn resume(&self, result: &'static str) {
+        self.resumes.get_or_create(&ResumeLabels { result }).inc();
+    }
+
+    pub(crate) fn resume_used(&self, tokens: u64) {
+        self.resume_tokens.inc_by(tokens);
+    }
+
+    pub(crate) fn shed(&self, full: &'static str) {
+        self.shed.get_or_create(&ShedLabels { full }).inc();
+    }
+
+    pub(crate) fn limited(&self, limited: &Limited) {
+        let labels = LimitLabels {
+            scope: match limited.scope {
+                Scope::All => "all",
+                Scope::Key(_) => "key",
+                Scope::ModelOfKey(..) => "key_model",
+                Scope::Provider(_) | Scope::ModelOfProvider(..) => "provider",
+            },
+            kind: match limited.kind {
+                Kind::Requests => "requests",
+                Kind::Tokens => "tokens",
+                Kind::Concurrent => "concurrent",
+            },
         };
-        self.attempts.get_or_create(&labels).inc();
+        self.limited.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn guarded(&self, stage: Stage, result: &'static str) {
+        let stage = stage.name();
+        let labels = GuardLabels { stage, result };
+        self.guards.get_or_create(&labels).inc();
     }
 
     pub(crate) fn panicked(&self) {
         self.panics.inc();
-    }
-
-    pub(crate) fn first_content(&self, ttft: Duration) {
-        self.first_content.observe(ttft.as_secs_f64());
-    }
-
-    pub(crate) fn request(&self, record: &RequestRecord) {
-        let labels = RequestLabels {
-            endpoint: record.endpoint,
-            status: record.status_code,
-        };
-        self.requests.get_or_create(&labels).inc();
-        let labels = EndpointLabels {
-            endpoint: record.endpoint,
-        };
-        self.durations
-            .get_or_create(&labels)
-            .observe(record.latency.as_secs_f64());
-        for usage in record.attempts.iter().filter_map(|attempt| attempt.usage) {
-            for (kind, count) in [("prompt", usage.prompt), ("completion", usage.completion)] {
-                self.tokens
-                    .get_or_create(&TokenLabels { kind })
-                    .inc_by(count);
-            }
-        }
     }
 }

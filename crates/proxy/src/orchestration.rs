@@ -20,6 +20,8 @@ pub(crate) struct Orchestration<'a> {
     pub(crate) max_retry: Option<u32>,
     /// What ties requests together, if the client named it.
     pub(crate) session: Option<Cow<'a, str>>,
+    /// Whether a stream that breaks goes on with another provider; `None` leaves that to the model.
+    pub(crate) verified_resume: Option<bool>,
 }
 
 impl<'a> Orchestration<'a> {
@@ -56,6 +58,7 @@ impl<'a> Orchestration<'a> {
             session: text(headers, "x-gateway-session")?
                 .map(Cow::Borrowed)
                 .or_else(|| envelope.session.clone()),
+            verified_resume: parsed(headers, "x-gateway-verified-resume")?,
         })
     }
 
@@ -139,6 +142,7 @@ mod tests {
             ("x-gateway-timeout", "0.5"),
             ("x-gateway-retry-count", "0"),
             ("x-gateway-session", "s"),
+            ("x-gateway-verified-resume", "true"),
         ]);
         let from_headers = Orchestration::of(&all, &envelope).unwrap();
         assert_eq!(from_headers.provider.as_deref(), Some("x"));
@@ -146,6 +150,7 @@ mod tests {
         assert_eq!(from_headers.timeout, Some(Duration::from_millis(500)));
         assert_eq!(from_headers.max_retry, Some(0));
         assert_eq!(from_headers.session.as_deref(), Some("s"));
+        assert_eq!(from_headers.verified_resume, Some(true));
     }
 
     #[test]
@@ -160,6 +165,7 @@ mod tests {
             ("x-gateway-retry-count", "6"),
             ("x-gateway-retry-count", "1.5"),
             ("x-gateway-provider", ""),
+            ("x-gateway-verified-resume", "1"),
         ] {
             let headers = headers(&[(name, value)]);
             let error = Orchestration::of(&headers, &envelope).unwrap_err();

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, OnceLock},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -20,6 +20,7 @@ use crate::{
     ask::Ask,
     attempt::{self, USER_AGENT},
     canonical_form::CanonicalForm,
+    clock,
     exchange::{self, Unprepared},
     failure::Failure,
     ledger::Arrival,
@@ -80,7 +81,7 @@ impl Probe for Prober {
         else {
             return Outcome::new(Verdict::ClientFault).error("the provider cannot be used");
         };
-        let started = Instant::now();
+        let started = clock::now();
         let listed = match provider.models_url() {
             Some(url) => list(provider, url).await,
             None => one_token(snapshot, provider).await,
@@ -151,6 +152,9 @@ async fn one_token(snapshot: &Snapshot, provider: &Arc<Provider>) -> Result<u16,
     let envelope = Envelope::scan(endpoint, None, &body).map_err(|it| unasked(&it.to_string()))?;
     let policy = catalog::Policy::defaults(Duration::from_secs(2));
     let ask = Ask {
+        remembers: false,
+        screen: None,
+        resumption: None,
         endpoint,
         headers: &http::HeaderMap::new(),
         body: &body,
@@ -158,8 +162,8 @@ async fn one_token(snapshot: &Snapshot, provider: &Arc<Provider>) -> Result<u16,
         policy: &policy,
         arrival: &Arrival {
             id: uuid::Uuid::now_v7(),
-            instant: Instant::now(),
-            utc: chrono::Utc::now(),
+            instant: clock::now(),
+            utc: clock::utc(),
             ip: None,
         },
         as_array: false,

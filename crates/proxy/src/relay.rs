@@ -14,15 +14,19 @@ use catalog::Provider;
 use health::{InFlight, Outcome};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use protocol::{ClientError, ErrorKind};
+use protocol::{ClientError, Denied, ErrorKind};
 use router::Verdict;
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::{
     body::BrokenOff,
-    failure::Failure,
-    ledger::Ledger,
+    clock,
+    errand::Errand,
+    failure::{Failure, RESUME_DIFFERED},
+    guard::{self, Stage},
+    ledger::{AttemptId, Ledger},
+    rescue::{Rescue, result},
     tap::{Passing, Tap},
 };
 
@@ -39,6 +43,8 @@ pub(crate) struct Committed {
     /// Taken when the end is reported.
     pub(crate) in_flight: Option<InFlight>,
     pub(crate) provider: Arc<Provider>,
+    /// Its account.
+    pub(crate) attempt: AttemptId,
     pub(crate) status: u16,
     /// From sending to the first content.
     pub(crate) latency: Duration,
@@ -59,12 +65,22 @@ pub(crate) struct Relay {
     is_waiting: bool,
     /// Gone once the end is recorded.
     ledger: Option<Ledger>,
+    /// Where another provider may go on with it.
+    rescue: Option<Box<Rescue>>,
 }
 
 impl Relay {
-    pub(crate) fn new(mut stream: Committed, ledger: Ledger, cut: CancellationToken) -> Self {
+    pub(crate) fn new(
+        mut stream: Committed,
+        mut ledger: Ledger,
+        cut: CancellationToken,
+        rescue: Option<Arc<Errand>>,
+    ) -> Self {
         let idle = Box::pin(sleep(stream.idle_timeout));
-        let ready = std::mem::take(&mut stream.held).into();
+        let ready: VecDeque<Bytes> = std::mem::take(&mut stream.held).into();
+        if let Some(recording) = ledger.recording() {
+            ready.iter().for_each(|bytes| recording.told(bytes));
+        }
         Self {
             stream,
             ready,
@@ -73,6 +89,7 @@ impl Relay {
             cut: Box::pin(cut.cancelled_owned()),
             is_waiting: false,
             ledger: Some(ledger),
+            rescue: rescue.map(|errand| Box::new(Rescue::new(errand))),
         }
     }
 
@@ -84,16 +101,67 @@ impl Relay {
             if let Some(bytes) = self.ready.pop_front() {
                 return Poll::Ready(Some(Ok(bytes)));
             }
+            if self.is_being_rescued() {
+                ready!(self.poll_rescue(context));
+                continue;
+            }
             if self.ledger.is_none() {
                 let is_broken_off = std::mem::take(&mut self.is_broken_off);
                 return Poll::Ready(is_broken_off.then_some(Err(BrokenOff)));
             }
             self.drain_tap();
-            if !self.ready.is_empty() || self.ledger.is_none() {
+            if !self.ready.is_empty() || self.ledger.is_none() || self.is_being_rescued() {
                 continue;
             }
             ready!(self.poll_upstream(context));
         }
+    }
+
+    fn is_being_rescued(&self) -> bool {
+        let rescue = self.rescue.as_ref();
+        rescue.is_some_and(|rescue| rescue.running.is_some())
+    }
+
+    /// Waits for a provider that goes on.
+    fn poll_rescue(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(rescue) = &mut self.rescue else {
+            return Poll::Ready(());
+        };
+        let Some((running, _)) = &mut rescue.running else {
+            return Poll::Ready(());
+        };
+        let done = ready!(running.as_mut().poll(context));
+        let Some((_, failure)) = rescue.running.take() else {
+            return Poll::Ready(());
+        };
+        match done {
+            Ok((Ok(answer), mut ledger)) => match answer.into_stream() {
+                Some(mut stream) => {
+                    if let Some(recording) = ledger.recording() {
+                        stream.held.iter().for_each(|bytes| recording.told(bytes));
+                    }
+                    self.ready.extend(stream.held.drain(..));
+                    self.stream = stream;
+                    self.is_waiting = false;
+                    self.ledger = Some(ledger);
+                }
+                None => {
+                    rescue.count(result::FAILED);
+                    self.tell(&failure, ledger);
+                }
+            },
+            Ok((Err(error), ledger)) => {
+                rescue.count(if error.class == RESUME_DIFFERED {
+                    result::DIFFERED
+                } else {
+                    result::FAILED
+                });
+                self.tell(&failure, ledger);
+            }
+            // The gateway itself failed, and the account is closed.
+            Err(_) => self.say(&failure),
+        }
+        Poll::Ready(())
     }
 
     /// A panic ended it: what it holds is not looked at any more.
@@ -101,8 +169,8 @@ impl Relay {
         self.ready.clear();
         self.stream.in_flight = None;
         if let Some(ledger) = self.ledger.take() {
-            tracing::error!("a stream's task panicked");
-            ledger.broke_midway(Instant::now());
+            tracing::error!(request.id = %ledger.request_id(), "a stream's task panicked");
+            ledger.broke_midway(clock::now());
         }
     }
 
@@ -180,7 +248,13 @@ impl Relay {
         while let Some(passing) = self.stream.tap.next() {
             match passing {
                 Passing::Forward(bytes, _) if bytes.is_empty() => {}
-                Passing::Forward(bytes, _) => self.ready.push_back(bytes),
+                Passing::Forward(bytes, _) => {
+                    let ledger = self.ledger.as_mut();
+                    if let Some(recording) = ledger.and_then(Ledger::recording) {
+                        recording.told(&bytes);
+                    }
+                    self.ready.push_back(bytes);
+                }
                 Passing::Nothing => {}
                 Passing::Error(error, status) => {
                     let provider = self.stream.provider.clone();
@@ -188,6 +262,8 @@ impl Relay {
                     return self.fail(&Failure::of_event(&error, status, redact));
                 }
                 Passing::Malformed(reason) => return self.fail(&Failure::bad_payload(reason)),
+                Passing::Differs => return self.fail(&Failure::differs()),
+                Passing::Denied(denied) => return self.deny(&denied),
             }
         }
     }
@@ -208,17 +284,97 @@ impl Relay {
                 self.ready.push_back(rest);
             }
         }
-        let now = Instant::now();
-        ledger.attempt_answered(self.stream.tap.usage(), now);
+        let now = clock::now();
+        self.count_resumed(result::RESUMED);
+        ledger.attempt_answered(self.stream.attempt, self.stream.tap.usage(), now);
         ledger.close(200, None, now);
         self.report(Outcome::new(Verdict::Answered), now);
     }
 
-    /// The stream cannot go on: the client gets the error event of its protocol, and no end marker.
-    fn fail(&mut self, failure: &Failure) {
+    /// A guard denies what the provider says, which has answered as it should: the client is told in its place.
+    fn deny(&mut self, denied: &Denied) {
         let Some(mut ledger) = self.ledger.take() else {
             return;
         };
+        let now = clock::now();
+        ledger.attempt_answered(self.stream.attempt, self.stream.tap.usage(), now);
+        ledger.guarded(Stage::Response, guard::result::DENIED);
+        let told = guard::denial(denied, Stage::Response);
+        if let Some(event) = self.stream.tap.fail(&told) {
+            self.ready.push_back(event);
+        }
+        ledger.close(200, Some((guard::DENIED, &told.message)), now);
+        self.report(Outcome::new(Verdict::Answered), now);
+    }
+
+    /// The stream cannot go on. Where another provider may, it is asked to; else the client is told.
+    fn fail(&mut self, failure: &Failure) {
+        // An error behind a complete answer would take back from the client what it already has.
+        if self.stream.tap.is_said() {
+            return self.end();
+        }
+        let Some(mut ledger) = self.ledger.take() else {
+            return;
+        };
+        let now = clock::now();
+        tracing::warn!(
+            request.id = %ledger.request_id(),
+            provider.name = &*self.stream.provider.name,
+            error.class = failure.class,
+            error = failure.message,
+            "a stream broke after its first content"
+        );
+        ledger.attempt_usage(self.stream.attempt, self.stream.tap.usage());
+        ledger.attempt_failed(self.stream.attempt, failure, now);
+        self.report(
+            Outcome::new(failure.verdict).error(failure.message.clone()),
+            now,
+        );
+        let differs = failure.class == RESUME_DIFFERED;
+        self.count_resumed(if differs {
+            result::DIFFERED
+        } else {
+            result::FAILED
+        });
+        match &mut self.rescue {
+            Some(rescue) if !differs && failure.verdict != Verdict::ClientGone => {
+                match self.stream.tap.resumption() {
+                    Some(resumption) => {
+                        let provider = &self.stream.provider;
+                        rescue.begin(
+                            resumption,
+                            (provider.id, provider.name.clone()),
+                            failure,
+                            ledger,
+                        );
+                    }
+                    None => {
+                        rescue.count(result::NOT_POSSIBLE);
+                        self.tell(failure, ledger);
+                    }
+                }
+            }
+            _ => self.tell(failure, ledger),
+        }
+    }
+
+    /// Where the stream that ends went on with another's: what became of it, and what that took.
+    fn count_resumed(&self, result: &'static str) {
+        if let Some(rescue) = self.rescue.as_ref().filter(|rescue| rescue.has_gone_on()) {
+            rescue.count(result);
+            let usage = self.stream.tap.usage();
+            let metrics = rescue.errand.metrics();
+            metrics.resume_used(usage.map_or(0, |usage| usage.total));
+        }
+    }
+
+    /// Ends the request: the client gets the error event of its protocol, and no end marker.
+    fn tell(&mut self, failure: &Failure, ledger: Ledger) {
+        self.say(failure);
+        ledger.close(200, Some((failure.class, &failure.message)), clock::now());
+    }
+
+    fn say(&mut self, failure: &Failure) {
         let told = match failure.class {
             "stream_idle" => {
                 ClientError::new(ErrorKind::GatewayTimeout, "the provider stopped sending")
@@ -233,20 +389,6 @@ impl Relay {
             Some(event) => self.ready.push_back(event),
             None => self.is_broken_off = true,
         }
-        let now = Instant::now();
-        tracing::warn!(
-            provider.name = &*self.stream.provider.name,
-            error.class = failure.class,
-            error = failure.message,
-            "a stream broke after its first content"
-        );
-        ledger.attempt_usage(self.stream.tap.usage());
-        ledger.attempt_failed(failure, now);
-        ledger.close(200, Some((failure.class, &failure.message)), now);
-        self.report(
-            Outcome::new(failure.verdict).error(failure.message.clone()),
-            now,
-        );
     }
 
     /// Whether there is nothing more that the client would have to be told.
@@ -274,7 +416,7 @@ impl Drop for Relay {
         if self.ready.is_empty() && self.is_all_said() {
             self.end();
         } else if let Some(mut ledger) = self.ledger.take() {
-            ledger.attempt_usage(self.stream.tap.usage());
+            ledger.attempt_usage(self.stream.attempt, self.stream.tap.usage());
         }
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use catalog::Framing;
 use http::StatusCode;
 use protocol::{
-    ClientError, ProviderError, Stream, Usage,
+    ClientError, Denied, ProviderError, Resumption, Step, Stream, Usage,
     bedrock::{
         self, ChunkError,
         event_stream::{self, Message},
@@ -26,6 +26,10 @@ pub(crate) enum Passing {
     Error(ProviderError, Option<StatusCode>),
     /// An event that cannot be read, or not be held.
     Malformed(String),
+    /// The provider says something else than the client has of the one before.
+    Differs,
+    /// A guard denies what the provider says. Nothing else follows.
+    Denied(Denied),
 }
 
 /// Taps one stream.
@@ -45,6 +49,7 @@ struct Events {
     stream: Stream,
     /// Whether an event that no client could read is left out, instead of being an error.
     skips_malformed: bool,
+    denied: Option<Denied>,
 }
 
 /// Cuts events out of what the network brings.
@@ -73,6 +78,7 @@ impl Tap {
             decoder,
             stream,
             skips_malformed,
+            denied: None,
         })))
     }
 
@@ -128,6 +134,14 @@ impl Tap {
         }
     }
 
+    /// Whether the client has a complete answer, as its format has no end marker that could still be missing.
+    pub(crate) fn is_said(&self) -> bool {
+        match &self.0 {
+            Kind::Events(events) => events.stream.is_said(),
+            Kind::Raw(_) => false,
+        }
+    }
+
     /// Whether nothing came at all.
     pub(crate) fn is_empty(&self) -> bool {
         match &self.0 {
@@ -140,6 +154,14 @@ impl Tap {
     pub(crate) fn usage(&self) -> Option<Usage> {
         match &self.0 {
             Kind::Events(events) => Some(events.stream.usage()),
+            Kind::Raw(_) => None,
+        }
+    }
+
+    /// What the client has, if another provider may go on with it.
+    pub(crate) fn resumption(&self) -> Option<Resumption> {
+        match &self.0 {
+            Kind::Events(events) => events.stream.resumption(),
             Kind::Raw(_) => None,
         }
     }
@@ -164,6 +186,9 @@ impl Tap {
 
 impl Events {
     fn next(&mut self) -> Option<Passing> {
+        if let Some(denied) = &self.denied {
+            return Some(Passing::Denied(denied.clone()));
+        }
         if self.stream.is_done() {
             return None;
         }
@@ -197,6 +222,14 @@ impl Events {
 
     fn look(&mut self, event: sse::Event) -> Passing {
         match self.stream.look(event) {
+            Ok(step) if step.differs => Passing::Differs,
+            Ok(Step {
+                denied: Some(denied),
+                ..
+            }) => {
+                self.denied = Some(denied.clone());
+                Passing::Denied(denied)
+            }
             Ok(step) => match step.error {
                 Some(error) => Passing::Error(error, None),
                 None if step.bytes.is_empty() && !step.content => Passing::Nothing,

@@ -7,38 +7,51 @@ use std::{
     time::{Duration, Instant},
 };
 
-use access::ClientKey;
+use access::{
+    ClientKey,
+    limit::{Limiter, Shared},
+};
+use budgets::{Budgets, Charge};
 use bytes::Bytes;
 use catalog::{Catalog, Model, Snapshot, route_endpoint};
-use chrono::Utc;
 use futures_util::FutureExt;
+use guards::Guards;
 use health::Health;
-use http::{HeaderMap, Request, Response, StatusCode, request};
-use protocol::{Endpoint, Envelope, ErrorKind, Protocol};
-use router::{Capabilities, ProviderId, RetryBudget, Strategy};
+use http::{Request, Response, request};
+use protocol::{Endpoint, Envelope, ErrorKind};
+use router::{BudgetStanding, Capabilities, Plan, ProviderId, RetryBudget, Route, Strategy};
 use stats::Recorder;
 use tokio_util::sync::CancellationToken;
 use upstream::{Clients, NetworkPolicy};
 use uuid::Uuid;
 
 use crate::{
-    answer::Answered,
+    admission::{Gate, Slots},
     ask::Ask,
     attempts::{self, Success, ThreadDice, Tools},
     authenticate,
+    backlog::Backlog,
     body::Body,
+    budget,
     canonical_form::CanonicalForm,
+    clock,
     count::{Counting, TokenCounter},
     edge,
+    errand::{self, Errand},
     error::{Error, model_not_found, refused},
-    intake,
+    estimate::Estimate,
+    guard::{self, Guard},
+    heartbeat, intake,
     ledger::{Arrival, Ledger},
+    limits::{self, Ahead, Counts},
     metrics::Metrics,
     models,
     orchestration::Orchestration,
-    relay::{Committed, Relay},
+    rescue::{self, Resuming},
+    response::{Answer, Asking, conclude, told},
     settings::Settings,
     surface::{Asked, Operation, method_name},
+    trace,
 };
 
 /// All that a client is told of a fault in here.
@@ -53,6 +66,14 @@ pub struct Parts {
     pub health: Health,
     /// Where ended requests are recorded.
     pub recorder: Recorder,
+    /// What keys may spend.
+    pub budgets: Budgets,
+    /// What was taken of limits.
+    pub limiter: Arc<Limiter>,
+    /// Where gateways count that together.
+    pub shared: Option<Arc<dyn Shared>>,
+    /// What all requests and their answers may say; `None` guards nothing.
+    pub guards: Option<Arc<Guards>>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Bounds.
@@ -74,20 +95,34 @@ struct Inner {
     parts: Parts,
     budget: RetryBudget,
     counting: Counting,
+    /// How many requests are served.
+    admission: Arc<Gate>,
+    /// Whether the processor keeps up.
+    backlog: Backlog,
+    slots: Slots,
+    /// What was taken of limits.
+    counts: Counts,
     /// For addresses that come from requests.
     public: Clients,
+    /// For moderation endpoints.
+    moderators: Clients,
 }
 
 impl Proxy {
     /// A proxy of these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let budget = RetryBudget::new(Instant::now());
+        let budget = RetryBudget::new(clock::now());
         Self {
             inner: Arc::new(Inner {
                 counting: Counting::new(parts.counter.clone()),
+                counts: Counts::new(parts.limiter.clone(), parts.shared.clone()),
+                moderators: Clients::new(parts.catalog.clients().policy()),
                 parts,
                 budget,
+                admission: Arc::default(),
+                backlog: Backlog::default(),
+                slots: Slots::default(),
                 public: Clients::new(NetworkPolicy::Public),
             }),
         }
@@ -102,8 +137,8 @@ impl Proxy {
     {
         let arrival = Arrival {
             id: Uuid::now_v7(),
-            instant: Instant::now(),
-            utc: Utc::now(),
+            instant: clock::now(),
+            utc: clock::utc(),
             ip,
         };
         let (head, body) = request.into_parts();
@@ -119,11 +154,43 @@ impl Proxy {
         response
     }
 
+    /// Watches whether the processor keeps up, until `stop`: when tasks get their turn later than `longest`, requests are
+    /// refused. Where this does not run none is refused for that.
+    pub async fn watch_backlog(self, longest: Duration, stop: CancellationToken) {
+        self.inner.backlog.watch(longest, &stop).await;
+    }
+
+    /// Counts a panic that was caught around the proxy.
+    pub fn note_panic(&self) {
+        self.metrics().panicked();
+    }
+
     /// A fault of the gateway's own, which has been told by the panic's message and recorded by the ledger it met.
-    fn panicked(&self, arrival: &Arrival) -> Error {
+    pub(crate) fn panicked(&self, arrival: &Arrival) -> Error {
         self.inner.parts.metrics.panicked();
         tracing::error!(request.id = %arrival.id, "a request's task panicked");
         Error::new(ErrorKind::Internal, "internal", INTERNAL)
+    }
+
+    /// How the retry budget stands.
+    #[must_use]
+    pub fn retry_budget(&self) -> BudgetStanding {
+        self.inner.budget.standing(clock::now())
+    }
+
+    /// Requests that wait for one that runs to end.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.inner.admission.waiting()
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.inner.parts.metrics
+    }
+
+    /// Cancelled when what still runs has to end.
+    pub(crate) fn cut(&self) -> &CancellationToken {
+        &self.inner.parts.cut
     }
 
     async fn walk<B>(
@@ -139,7 +206,7 @@ impl Proxy {
     {
         let parts = &self.inner.parts;
         let snapshot = parts.catalog.snapshot(); // one view of the configuration for the whole walk
-        let caller = authenticate::caller(&snapshot, head, arrival.utc)?;
+        let caller = authenticate::caller(&snapshot, head, arrival)?;
         let mut ledger = Ledger::open(
             arrival,
             asked.operation.name(asked.protocol),
@@ -148,16 +215,44 @@ impl Proxy {
             parts.recorder.clone(),
             parts.metrics.clone(),
         );
+        if let Some(sampling) = parts.settings.traces {
+            ledger.trace(trace::begin(&head.headers, sampling));
+        }
+        if self.inner.backlog.refuses(parts.metrics.in_flight.get()) {
+            parts.metrics.shed("processor");
+            return Ok(told(&Error::shed(), ledger, asked.protocol, arrival));
+        }
+        let Some(permit) = self
+            .inner
+            .admission
+            .enter(parts.settings.max_concurrent)
+            .await
+        else {
+            parts.metrics.shed("gateway");
+            return Ok(told(&Error::shed(), ledger, asked.protocol, arrival));
+        };
+        ledger.hold(permit);
+        let asking = Asking {
+            protocol: asked.protocol,
+            cut: parts.cut.clone(),
+        };
         let result = match asked.check(&head.method, head.uri.path()) {
             Err(error) => Err(error),
             Ok(()) => match &asked.operation {
                 Operation::Routed(endpoint, model) => {
                     let (endpoint, model) = (*endpoint, model.as_deref());
-                    let (snapshot, ledger) = (&snapshot, &mut ledger);
-                    self.route(
-                        snapshot, &caller, endpoint, model, head, body, arrival, ledger,
-                    )
-                    .await
+                    let (snapshot, account) = (&snapshot, &mut ledger);
+                    let routed = self.route(
+                        snapshot, &caller, endpoint, model, head, body, arrival, account,
+                    );
+                    match routed.await {
+                        Ok(Routed::Answered(answer)) => Ok(answer),
+                        Ok(Routed::Errand(errand, interval)) => {
+                            let answer = heartbeat::answer(*errand, interval, ledger, asking);
+                            return Box::pin(answer).await;
+                        }
+                        Err(error) => Err(error),
+                    }
                 }
                 Operation::Model(name) => {
                     ledger.asked_for_model(name);
@@ -169,16 +264,10 @@ impl Proxy {
                 }
             },
         };
-        Ok(conclude(
-            result,
-            ledger,
-            asked.protocol,
-            arrival,
-            &parts.cut,
-        ))
+        Ok(conclude(result, ledger, &asking, arrival))
     }
 
-    /// Finds a provider that answers.
+    /// Reads the request, and has it answered.
     #[expect(
         clippy::too_many_arguments,
         reason = "all that is known of the request, each used once"
@@ -186,187 +275,276 @@ impl Proxy {
     async fn route<B>(
         &self,
         snapshot: &Arc<Snapshot>,
-        caller: &ClientKey,
+        caller: &Arc<ClientKey>,
         endpoint: Endpoint,
         path_model: Option<&str>,
         head: &request::Parts,
         body: B,
         arrival: &Arrival,
         ledger: &mut Ledger,
-    ) -> Result<Answer, Error>
+    ) -> Result<Routed, Error>
     where
         B: http_body::Body<Data = Bytes>,
         B::Error: std::fmt::Display,
     {
-        let Parts {
-            health, settings, ..
-        } = &self.inner.parts;
         intake::check_version(endpoint, &head.headers)?;
-        let body = intake::read(body, &head.headers, settings).await?; // bounded
+        let body = intake::read(body, &head.headers, &self.inner.parts.settings, arrival).await?; // bounded
+        let request = errand::Request {
+            snapshot,
+            caller,
+            endpoint,
+            path_model,
+            head,
+            body: &body,
+            arrival,
+        };
         let envelope = intake::scan(endpoint, path_model, &head.headers, &body)?; // parsed just far enough
-        ledger.asked(&envelope);
-        let orchestration = Orchestration::of(&head.headers, &envelope)?;
-        authenticate::model(caller, &envelope.model)?;
+        let policy = snapshot
+            .model(&envelope.model)
+            .map(|(model, _)| model.policy);
+        let interval = policy.and_then(|policy| heartbeat::interval(&policy, endpoint, &envelope));
+        Ok(match interval {
+            Some(interval) => Routed::Errand(Box::new(Errand::of(self, request)), interval),
+            None => Routed::Answered(self.pursue(request, &envelope, ledger, None).await?),
+        })
+    }
+
+    /// Whether a request that found every provider full may try again: it has waited, and one has a place.
+    async fn has_place_now(&self, result: &Result<Success, Error>) -> bool {
+        let Err(Error {
+            full: Some(full), ..
+        }) = result
+        else {
+            return false;
+        };
+        let has_place = self.inner.slots.wait(**full).await;
+        if !has_place {
+            self.inner.parts.metrics.shed("provider");
+        }
+        has_place
+    }
+
+    /// Takes the request's part of its limits. What became known of those of providers goes to `tools`.
+    async fn admit(
+        &self,
+        caller: &ClientKey,
+        envelope: &Envelope<'_>,
+        plan: &Plan<'_>,
+        tools: &mut Tools<'_>,
+        ledger: &mut Ledger,
+    ) -> Result<(), Error> {
+        let all = self.inner.parts.settings.rates;
+        let asked = (tools.snapshot, plan);
+        let (counts, tokens) = (tools.counts, tools.tokens);
+        match limits::admit(counts, all, caller, &envelope.model, tokens, asked).await {
+            Ok((admission, ahead)) => {
+                ledger.admit(admission);
+                tools.ahead = ahead;
+                Ok(())
+            }
+            Err(limited) => {
+                tools.metrics.limited(&limited);
+                ledger.limited(limited.standings);
+                Err(limits::refused(&limited))
+            }
+        }
+    }
+
+    /// Promises the request what it may cost, where its key has a budget.
+    async fn promise(
+        &self,
+        request: &errand::Request<'_>,
+        envelope: &Envelope<'_>,
+        estimate: Estimate,
+        route: &Route,
+        allowed: Option<&[ProviderId]>,
+    ) -> Result<Option<Charge>, Error> {
+        let asked = budget::Asked {
+            snapshot: request.snapshot,
+            caller: request.caller,
+            route,
+            allowed,
+            endpoint: request.endpoint,
+            envelope,
+            estimate,
+        };
+        let today = request.arrival.utc.date_naive();
+        budget::charge(&self.inner.parts.budgets, asked, today).await
+    }
+
+    /// Has a request moderated, where it has to be.
+    async fn moderate(
+        &self,
+        guard: Option<&Guard<'_>>,
+        body: &Bytes,
+        ledger: &Ledger,
+    ) -> Result<(), Error> {
+        match guard {
+            None => Ok(()),
+            Some(guard) => guard.moderate(body, &self.inner.moderators, ledger).await,
+        }
+    }
+
+    /// What attempts for a request of this size are made with.
+    fn tools<'a>(&'a self, snapshot: &'a Snapshot, estimate: Estimate) -> Tools<'a> {
+        let inner = &*self.inner;
+        Tools {
+            snapshot,
+            health: &inner.parts.health,
+            budget: &inner.budget,
+            settings: &inner.parts.settings,
+            public: &inner.public,
+            counting: &inner.counting,
+            metrics: &inner.parts.metrics,
+            slots: &inner.slots,
+            counts: &inner.counts,
+            ahead: Ahead::default(),
+            tokens: estimate.tokens(),
+        }
+    }
+
+    /// Has the request guarded, where it has to be, and finds a provider that answers.
+    pub(crate) async fn pursue(
+        &self,
+        request: errand::Request<'_>,
+        envelope: &Envelope<'_>,
+        ledger: &mut Ledger,
+        resuming: Option<&Resuming>,
+    ) -> Result<Answer, Error> {
+        ledger.asked(envelope);
+        authenticate::model(request.caller, &envelope.model)?;
+        let model = request.snapshot.model(&envelope.model);
+        let model = model.map(|(model, _)| model);
+        let keeps = request.caller.record_bodies || model.is_some_and(|it| it.policy.record_bodies);
+        if keeps && resuming.is_none() {
+            let as_array = reads_array(request.endpoint, request.head.uri.query());
+            ledger.keep_bodies(request.endpoint, as_array, request.body);
+        }
+        let sets = [
+            self.inner.parts.guards.as_deref(),
+            request.caller.guards.as_deref(),
+            model.and_then(|model| model.guards.as_deref()),
+        ];
+        let guard = Guard::of(sets);
+        let guard = guard.as_ref();
+        let redacted = match guard {
+            None => None,
+            Some(guard) => guard.request(request.body, ledger)?,
+        };
+        let Some(body) = &redacted else {
+            return self.find(request, envelope, guard, ledger, resuming).await;
+        };
+        if let Some(recording) = ledger.recording() {
+            recording.request(body);
+        }
+        let request = errand::Request { body, ..request };
+        let headers = &request.head.headers;
+        let envelope = intake::scan(request.endpoint, request.path_model, headers, body)?;
+        self.find(request, &envelope, guard, ledger, resuming).await
+    }
+
+    /// Finds a provider that answers.
+    async fn find(
+        &self,
+        request: errand::Request<'_>,
+        envelope: &Envelope<'_>,
+        guard: Option<&Guard<'_>>,
+        ledger: &mut Ledger,
+        resuming: Option<&Resuming>,
+    ) -> Result<Answer, Error> {
+        let errand::Request {
+            snapshot,
+            caller,
+            endpoint,
+            head,
+            body,
+            arrival,
+            ..
+        } = request;
+        let health = &self.inner.parts.health;
+        let orchestration = Orchestration::of(&head.headers, envelope)?;
         let (model, route) = snapshot
             .model(&envelope.model)
             .ok_or_else(|| model_not_found(&envelope.model))?;
-        let fallbacks: Vec<&str> = orchestration
-            .fallback_providers
-            .iter()
-            .map(AsRef::as_ref)
-            .collect();
-        let allowed = allowed_providers(snapshot, caller);
+        let screen = guard.and_then(|guard| guard.screen.as_ref());
+        let (provider, fallbacks) = rescue::named(&orchestration, resuming)?;
+        let mut allowed = allowed_providers(snapshot, caller);
+        if let Some(resuming) = resuming {
+            allowed = Some(resuming.others(route, allowed));
+        }
         let is_sticky = model.policy.strategy == Strategy::Sticky;
         let wanted = router::Request {
             endpoint: route_endpoint(endpoint),
-            requirements: requirements(&envelope),
-            provider: orchestration.provider.as_deref(),
+            requirements: requirements(envelope),
+            provider,
             fallback_providers: &fallbacks,
             allowed_providers: allowed.as_deref(),
-            session: is_sticky.then(|| orchestration.session(&body)),
+            session: is_sticky.then(|| orchestration.session(body)),
             hard_pin: is_sticky && envelope.encrypted_reasoning,
-            max_retry: orchestration.max_retry,
+            max_retry: rescue::max_retry(&orchestration, resuming, route, ledger)?,
         };
-        let plan = route
-            .plan(&wanted, health, Instant::now(), &mut ThreadDice)
-            .map_err(|refusal| refused(refusal, &envelope.model))?;
+        let plan = || {
+            route
+                .plan(&wanted, health, clock::now(), &mut ThreadDice)
+                .map_err(|refusal| refused(refusal, &envelope.model))
+        };
         let ask = Ask {
             endpoint,
             headers: &head.headers,
-            body: &body,
-            envelope: &envelope,
+            body,
+            envelope,
             policy: &model.policy,
             arrival,
             as_array: reads_array(endpoint, head.uri.query()),
             canonical: CanonicalForm::default(),
-            deadline: deadline(model, &orchestration),
+            screen,
+            remembers: resuming.is_some()
+                || screen.is_none()
+                    && rescue::is_wanted(&model.policy, &orchestration, envelope, endpoint),
+            resumption: resuming.map(|resuming| &resuming.resumption),
+            // A stream's commit was in time; what is left of that may not be overdrawn.
+            deadline: deadline(model, &orchestration).filter(|_| resuming.is_none()),
             is_deadline_own: orchestration.timeout.is_some(),
         };
-        let tools = Tools {
-            snapshot,
-            health,
-            budget: &self.inner.budget,
-            settings,
-            public: &self.inner.public,
-            counting: &self.inner.counting,
-        };
-        let success = attempts::run(&tools, &ask, plan, ledger).await?; // build, send, judge, as the walk says
+        let estimate = Estimate::of(endpoint, envelope);
+        let mut tools = self.tools(snapshot, estimate);
+        let first = plan()?;
+        if resuming.is_none() {
+            // What it may use and cost is taken now and settled by the ledger.
+            self.admit(caller, envelope, &first, &mut tools, ledger)
+                .await?;
+            let charge = self.promise(&request, envelope, estimate, route, allowed.as_deref());
+            ledger.charge(charge.await?);
+            self.moderate(guard, body, ledger).await?;
+        } else if !self.inner.budget.try_draw(clock::now()) {
+            return Err(rescue::impossible("the retry budget is spent"));
+        }
+        // Build, send, judge, as the walk says; where every provider is full, once more when one has a place.
+        let mut result = attempts::run(&tools, &ask, first, ledger).await;
+        if self.has_place_now(&result).await {
+            result = attempts::run(&tools, &ask, plan()?, ledger).await;
+        }
+        let success = guard::screened(guard, result?, ledger)?;
         Ok(Answer::Providers {
             as_array: ask.as_array,
             success,
             idle_timeout: model.policy.clocks.stream_idle,
+            rescue: (ask.remembers && resuming.is_none())
+                .then(|| Arc::new(Errand::of(self, request))),
         })
     }
 }
 
-/// What goes back.
+/// How a request is answered.
 #[expect(
     clippy::large_enum_variant,
     reason = "made once per request and taken apart at once"
 )]
-enum Answer {
-    /// JSON of ours.
-    Own(Bytes),
-    /// A provider's.
-    Providers {
-        success: Success,
-        /// Whether its stream is read as a JSON array.
-        as_array: bool,
-        idle_timeout: Duration,
-    },
-}
-
-/// Makes the response, and ends the account, unless that ends with the stream.
-fn conclude(
-    result: Result<Answer, Error>,
-    ledger: Ledger,
-    protocol: Protocol,
-    arrival: &Arrival,
-    cut: &CancellationToken,
-) -> Response<Body> {
-    let (success, as_array, idle_timeout) = match result {
-        Ok(Answer::Providers {
-            success,
-            as_array,
-            idle_timeout,
-        }) => (success, as_array, idle_timeout),
-        Ok(Answer::Own(body)) => {
-            ledger.close(200, None, Instant::now());
-            return edge::json(StatusCode::OK, body);
-        }
-        Err(error) => return told(&error, ledger, protocol, arrival),
-    };
-    let Success {
-        answered,
-        provider,
-        in_flight,
-        latency,
-        passes,
-        dropped,
-    } = success;
-    let speaks = passes.then_some(protocol);
-    let (status, mut headers, body) = match answered {
-        Answered::Estimated { body } => {
-            let mut headers = edge::passed_headers(&HeaderMap::new(), None);
-            edge::add_estimated(&mut headers);
-            edge::claim_json(&mut headers);
-            edge::add_trail(&mut headers, &ledger, arrival, None);
-            ledger.close(200, None, Instant::now());
-            (StatusCode::OK, headers, Body::whole(body))
-        }
-        Answered::Whole {
-            status,
-            headers,
-            body,
-            ..
-        } => {
-            let mut headers = edge::passed_headers(&headers, speaks);
-            edge::claim_json(&mut headers);
-            edge::add_trail(&mut headers, &ledger, arrival, Some(latency));
-            ledger.close(status.as_u16(), None, Instant::now());
-            (status, headers, Body::whole(body))
-        }
-        Answered::Stream {
-            status,
-            headers,
-            body,
-            tap,
-            held,
-        } => {
-            let mut headers = edge::passed_headers(&headers, speaks);
-            if !passes || as_array {
-                edge::claim_stream(&mut headers, as_array);
-            }
-            edge::add_trail(&mut headers, &ledger, arrival, Some(latency));
-            let stream = Committed {
-                body,
-                tap,
-                held,
-                in_flight,
-                provider,
-                status: status.as_u16(),
-                latency,
-                idle_timeout,
-            };
-            // Taps usage; records when the body ends or drops.
-            let relay = Relay::new(stream, ledger, cut.clone());
-            (status, headers, Body::stream(relay))
-        }
-    };
-    edge::add_dropped(&mut headers, &dropped);
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    response
-}
-
-/// Makes the response to a request that got no answer, and ends the account.
-fn told(error: &Error, ledger: Ledger, protocol: Protocol, arrival: &Arrival) -> Response<Body> {
-    let mut response = edge::render(protocol, error, arrival);
-    edge::add_trail(response.headers_mut(), &ledger, arrival, None);
-    let status = response.status().as_u16();
-    ledger.close(status, Some((error.class, error.message())), Instant::now());
-    response
+enum Routed {
+    /// So.
+    Answered(Answer),
+    /// By this, with signs of life at that interval until it is done.
+    Errand(Box<Errand>, Duration),
 }
 
 /// Whether a Gemini client reads its stream as one JSON array, as it does unless it asks for events; Google's APIs take
@@ -397,5 +575,5 @@ fn allowed_providers(snapshot: &Snapshot, caller: &ClientKey) -> Option<Vec<Prov
 
 fn deadline(model: &Model, orchestration: &Orchestration<'_>) -> Option<Instant> {
     let total = orchestration.timeout.or(model.policy.clocks.total)?;
-    Instant::now().checked_add(total)
+    clock::now().checked_add(total)
 }

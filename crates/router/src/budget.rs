@@ -31,6 +31,18 @@ pub struct RetryBudget {
     limits: BudgetLimits,
     requests: Window,
     draws: Window,
+    refused: AtomicU64,
+}
+
+/// How a budget stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BudgetStanding {
+    /// Requests of the last ten seconds.
+    pub requests: u64,
+    /// What was drawn in the last ten seconds.
+    pub draws: u64,
+    /// Draws refused since the start.
+    pub refused: u64,
 }
 
 impl RetryBudget {
@@ -46,6 +58,7 @@ impl RetryBudget {
             limits,
             requests: Window::default(),
             draws: Window::default(),
+            refused: AtomicU64::new(0),
         }
     }
 
@@ -54,8 +67,8 @@ impl RetryBudget {
         self.requests.add(self.second(now));
     }
 
-    /// Takes one attempt out of the budget, and answers whether there was one. Walks draw for their own attempts;
-    /// callers draw for what they start beside a walk, such as hedges. Under contention the limits may be exceeded by
+    /// Takes one attempt out of the budget, and answers whether there was one. Walks draw for their own attempts and
+    /// hedges; callers draw for what they start beside a walk. Under contention the limits may be exceeded by
     /// as many draws as run at the same instant.
     pub fn try_draw(&self, now: Instant) -> bool {
         let second = self.second(now);
@@ -67,8 +80,20 @@ impl RetryBudget {
         let granted = within_floor || within_share();
         if granted {
             self.draws.add(second);
+        } else {
+            self.refused.fetch_add(1, Ordering::Relaxed);
         }
         granted
+    }
+
+    /// How it stands.
+    pub fn standing(&self, now: Instant) -> BudgetStanding {
+        let second = self.second(now);
+        BudgetStanding {
+            requests: self.requests.sum(second),
+            draws: self.draws.sum(second),
+            refused: self.refused.load(Ordering::Relaxed),
+        }
     }
 
     fn second(&self, now: Instant) -> u64 {
@@ -151,6 +176,9 @@ mod tests {
         assert_eq!(granted(&budget, start + seconds(9)), 200);
         // The share is used up; what is left is the floor of the next second.
         assert_eq!(granted(&budget, start + seconds(10)), 10);
+        let standing = budget.standing(start + seconds(10));
+        assert_eq!((standing.requests, standing.draws), (900, 210));
+        assert_eq!(standing.refused, 2_000 - 210);
     }
 
     #[test]

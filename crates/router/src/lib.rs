@@ -67,7 +67,7 @@ mod testing;
 mod verdict;
 mod walk;
 
-pub use budget::{BudgetLimits, RetryBudget};
+pub use budget::{BudgetLimits, BudgetStanding, RetryBudget};
 pub use dice::{Dice, Fixed, Seeded};
 pub use ewma::PeakEwma;
 pub use explain::{Explained, Explanation, Fate};
@@ -81,7 +81,7 @@ pub use state::{CandidateId, CandidateState, Load, ProviderId, Standing};
 pub use strategy::Strategy;
 pub use table::{Candidate, Error, Route, RouteTable};
 pub use verdict::Verdict;
-pub use walk::{Failure, FailureClass, Step, StopReason, Walk};
+pub use walk::{Failure, FailureClass, Hedge, Leg, Step, StopReason, Walk};
 
 /// The README's example is compiled and run with the tests.
 #[cfg(doctest)]

@@ -10,8 +10,8 @@ use proptest::sample::select;
 
 use crate::testing::{State, cooling, ids, open, specs, table};
 use crate::{
-    BudgetLimits, CandidateId, Capabilities, Fixed, Refusal, Request, RetryBudget, RouteTable,
-    Seeded, Standing, Step, StopReason, Strategy, Verdict,
+    BudgetLimits, CandidateId, Capabilities, Fixed, Hedge, Leg, Refusal, Request, RetryBudget,
+    RouteTable, Seeded, Standing, Step, StopReason, Strategy, Verdict,
 };
 
 /// A candidate with its circumstances. Equal numbers of `provider_model` are the same model.
@@ -244,6 +244,7 @@ proptest! {
         strategy in strategy(),
         max_retry in 0..8_u32,
         verdicts in proptest::collection::vec(verdict(), 40),
+        hedges in proptest::collection::vec(proptest::option::of((verdict(), any::<bool>())), 40),
         floor in select(vec![0, 1, 1_000_u32]),
         seed: u64,
     ) {
@@ -254,12 +255,12 @@ proptest! {
         let mut dice = Seeded(seed);
         let request = Request { max_retry: Some(max_retry), ..Request::default() };
         let Ok(plan) = table.route("m").unwrap().plan(&request, &state, now, &mut dice) else { return Ok(()) };
-        let planned = ids(&plan);
+        let (planned, is_forced) = (ids(&plan), plan.is_forced());
         let model = |id: i64| entries[id as usize - 1].provider_model;
         let mut walk = plan.walk(&budget);
         let (mut attempts, mut finished, mut overflowed) = (0, Vec::<(i64, Verdict)>::new(), None);
-        let mut last = None;
-        for verdict in verdicts {
+        let (mut last, mut hedges_sent) = (None, 0);
+        for (verdict, hedge) in verdicts.into_iter().zip(hedges) {
             let candidate = match walk.next(last, now, &mut dice) {
                 Step::Stop(_) => break,
                 Step::Try(candidate) => candidate,
@@ -277,13 +278,35 @@ proptest! {
                 let told = earlier.retry_after().unwrap_or_default();
                 prop_assert!(told <= Duration::from_secs(3), "again in spite of {:?}", earlier);
             }
-            attempts += u32::from(verdict.is_attempt());
-            prop_assert!(attempts <= max_retry + 1);
-            if verdict == Verdict::ContextLengthExceeded {
-                overflowed = Some(model(id));
+            let mut ended = vec![(id, verdict)];
+            if let Some((verdict, is_first_to_fail)) = hedge
+                && let Hedge::Try(hedge) = walk.hedge(now, |hedge| hedge.id().0 % 3 > 0)
+            {
+                let other = hedge.id().0;
+                prop_assert!(planned.contains(&other) && other % 3 > 0 && !is_forced && floor > 0);
+                prop_assert!(other != id && finished.iter().all(|(tried, _)| *tried != other), "tried before");
+                prop_assert!(Some(model(other)) != overflowed, "the same model again, though too small");
+                prop_assert!(walk.attempts() <= max_retry + 1);
+                hedges_sent += u32::from(verdict.is_attempt());
+                prop_assert!(hedges_sent <= 1);
+                let at = if is_first_to_fail { ended.len() } else { 0 };
+                ended.insert(at, (other, verdict));
+                let leg = if is_first_to_fail { Leg::First } else { Leg::Hedge };
+                let stopped = walk.leg_failed(leg, ended[0].1, now);
+                if stopped.is_some() {
+                    attempts += 1; // the other, which is cancelled
+                    ended.truncate(1);
+                }
             }
-            finished.push((id, verdict));
-            last = Some(verdict);
+            for (id, verdict) in ended {
+                attempts += u32::from(verdict.is_attempt());
+                prop_assert!(attempts <= max_retry + 1);
+                if verdict == Verdict::ContextLengthExceeded {
+                    overflowed = Some(model(id));
+                }
+                finished.push((id, verdict));
+                last = Some(verdict);
+            }
         }
         prop_assert!(matches!(walk.next(last, now, &mut dice), Step::Stop(_)), "a walk comes to an end");
         prop_assert_eq!(walk.attempts(), attempts);

@@ -1,11 +1,15 @@
 //! The walk over a plan: which candidate to try next, after how long, and when to give up.
 
+mod hedge;
+
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::dice::unit;
 use crate::order::Place;
 use crate::{Candidate, Dice, Plan, RetryBudget, Route, Verdict};
+
+pub use hedge::{Hedge, Leg};
 
 /// The longest `Retry-After` that is waited out.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
@@ -93,9 +97,12 @@ pub struct Walk<'r> {
     /// Whether a failure of this tier was transient, and whether one was not.
     tier_failed: (bool, bool),
     repeats: u32,
-    /// The place that is being tried.
-    current: Option<usize>,
-    charge: Charge,
+    /// The place that is being tried, and how that was paid for.
+    current: Option<(usize, Charge)>,
+    /// The same of the hedge that runs beside it.
+    hedge: Option<(usize, Charge)>,
+    is_hedged: bool,
+    is_forced: bool,
     is_failover_used: bool,
     /// An attempt paid for, but not sent.
     has_credit: bool,
@@ -134,6 +141,7 @@ struct Record {
 
 impl<'r> Walk<'r> {
     pub(crate) fn new(plan: Plan<'r>, budget: &'r RetryBudget) -> Self {
+        let is_forced = plan.is_forced();
         let mut walk = Self {
             route: plan.route,
             places: plan.places,
@@ -147,7 +155,9 @@ impl<'r> Walk<'r> {
             tier_failed: (false, false),
             repeats: 0,
             current: None,
-            charge: Charge::Nothing,
+            hedge: None,
+            is_hedged: false,
+            is_forced,
             is_failover_used: false,
             has_credit: false,
             overflowed: None,
@@ -166,7 +176,8 @@ impl<'r> Walk<'r> {
     /// The next step. `verdict` is how the attempt of the last step ended, `None` at the first call. Later a missing
     /// verdict means that nothing was sent, as [`Verdict::Held`] does. After [`Step::Stop`] the answer stays the same.
     ///
-    /// `Wait` is a whole step: wait, try, and come back with the verdict.
+    /// `Wait` is a whole step: wait, try, and come back with the verdict. Where a hedge runs, the first of the two that
+    /// fails is told to [`leg_failed`](Self::leg_failed), and only the other comes back here.
     pub fn next(
         &mut self,
         verdict: Option<Verdict>,
@@ -192,8 +203,13 @@ impl<'r> Walk<'r> {
         step
     }
 
-    /// Takes in how the attempt at `current` ended. Answers why to stop, if that decides it.
-    fn judge(&mut self, current: usize, verdict: Verdict, now: Instant) -> Option<StopReason> {
+    /// Takes in how an attempt ended. Answers why to stop, if that decides it.
+    fn judge(
+        &mut self,
+        (index, charge): (usize, Charge),
+        verdict: Verdict,
+        now: Instant,
+    ) -> Option<StopReason> {
         match verdict {
             Verdict::Answered => return Some(StopReason::Answered),
             Verdict::ClientFault => return Some(StopReason::ClientFault),
@@ -203,27 +219,27 @@ impl<'r> Walk<'r> {
             }
             _ => {}
         }
-        if self.marks.is_empty() {
-            self.marks.resize(self.places.len(), Mark::default());
-        }
-        let mark = &mut self.marks[current];
-        mark.offers = self.pass + 1;
+        self.open_marks();
+        let mark = &mut self.marks[index];
+        // A hedge may have gone to a lower tier, about whose passes this one says nothing.
+        let is_of_tier = self.tier.contains(&index);
+        mark.offers = if is_of_tier { self.pass + 1 } else { 1 };
         mark.failed_at = Some(now);
         let pause = verdict.retry_after().unwrap_or(Duration::ZERO);
         // Providers may ask for centuries, which no clock can add up.
         mark.pause = pause.min(LONGEST_PAUSE);
         if verdict == Verdict::Held {
             mark.is_barred = true;
-            self.take_back();
+            self.take_back(charge);
             return None;
         }
         mark.was_sent = true;
         mark.is_barred = !verdict.is_transient() || verdict.is_timeout() || pause > LONGEST_PAUSE;
         if verdict == Verdict::ContextLengthExceeded {
-            self.overflowed = Some(current);
-        } else if verdict.is_transient() {
+            self.overflowed = Some(index);
+        } else if is_of_tier && verdict.is_transient() {
             self.tier_failed.0 = true;
-        } else {
+        } else if is_of_tier {
             self.tier_failed.1 = true;
         }
         self.record.take(verdict, now);
@@ -231,10 +247,10 @@ impl<'r> Walk<'r> {
     }
 
     /// Undoes the account of an attempt that was not sent.
-    fn take_back(&mut self) {
+    fn take_back(&mut self, charge: Charge) {
         self.attempts -= 1;
         self.attempts_left += 1;
-        match self.charge {
+        match charge {
             Charge::Nothing => {}
             Charge::FreeFailover => self.is_failover_used = false,
             Charge::Drawn => self.has_credit = true,
@@ -293,10 +309,19 @@ impl<'r> Walk<'r> {
     }
 
     fn take_up(&mut self, index: usize, charge: Charge) {
-        self.current = Some(index);
-        self.charge = charge;
+        self.current = Some((index, charge));
+        self.count_attempt();
+    }
+
+    fn count_attempt(&mut self) {
         self.attempts += 1;
         self.attempts_left -= 1;
+    }
+
+    fn open_marks(&mut self) {
+        if self.marks.is_empty() {
+            self.marks.resize(self.places.len(), Mark::default());
+        }
     }
 
     /// Pays for the next attempt; `None` if the budget does not allow it.
@@ -308,11 +333,13 @@ impl<'r> Walk<'r> {
             self.is_failover_used = true;
             return Some(Charge::FreeFailover);
         }
-        if self.has_credit || self.budget.try_draw(now) {
-            self.has_credit = false;
-            return Some(Charge::Drawn);
-        }
-        None
+        self.draw(now)
+    }
+
+    /// Takes an attempt out of the budget, or one that was taken and not sent.
+    fn draw(&mut self, now: Instant) -> Option<Charge> {
+        let is_paid = std::mem::take(&mut self.has_credit) || self.budget.try_draw(now);
+        is_paid.then_some(Charge::Drawn)
     }
 
     /// The first try of a tier needs an attempt; a further one must leave an attempt for every lower tier.

@@ -12,7 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use serde_json::Value;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -25,9 +25,10 @@ use crate::dialect;
 use crate::exchange::Exchange;
 use crate::fixed::Fixed;
 use crate::journal::{Journal, Ticket};
+use crate::memory::MemoryStream;
 use crate::respond::{dress, send};
 use crate::script::{self, Script};
-use crate::wire::{Cut, Wire, WireIo};
+use crate::wire::{Carrier, Cut, Wire, WireIo};
 use crate::{Behaviour, Counts, Error, Fault, Outcome, Point, Recorded, Rule, SimulatorSettings};
 
 /// A running simulator. Dropping it closes its listener and every connection.
@@ -68,18 +69,32 @@ impl Simulator {
             address: settings.listen,
             source,
         })?;
-        let inner = Arc::new(Inner {
-            script: Script::new(&settings),
-            journal: Arc::new(Journal::new(settings.journal)),
-            fixed: settings.fixed_answers.then(|| Fixed::new(&settings)),
-            settings,
-            address,
-            listening: Mutex::new(None),
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
-        });
+        let inner = Inner::new(settings, address);
         *inner.listening.lock().await = Some(inner.serve(listener));
         Ok(Self { inner })
+    }
+
+    /// One that listens nowhere, and serves what [`Simulator::connect`] connects. With the runtime's time paused its
+    /// waits take none, and the same requests in the same order get the same answers.
+    ///
+    /// # Errors
+    /// When a setting is out of its range.
+    pub fn unbound(settings: SimulatorSettings) -> Result<Self, Error> {
+        settings.check()?;
+        let address = settings.listen;
+        Ok(Self {
+            inner: Inner::new(settings, address),
+        })
+    }
+
+    /// A new connection within this process, whether it listens or not.
+    #[must_use]
+    pub fn connect(&self) -> MemoryStream {
+        let (client, server) = MemoryStream::pair();
+        let stop = self.inner.stop.child_token();
+        let serving = serve_connection(Arc::clone(&self.inner), server, stop);
+        self.inner.tasks.spawn(serving);
+        client
     }
 
     /// What an OpenAI SDK takes as base URL: `http://127.0.0.1:port/v1`.
@@ -171,6 +186,19 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
 }
 
 impl Inner {
+    fn new(settings: SimulatorSettings, address: SocketAddr) -> Arc<Self> {
+        Arc::new(Self {
+            script: Script::new(&settings),
+            journal: Arc::new(Journal::new(settings.journal)),
+            fixed: settings.fixed_answers.then(|| Fixed::new(&settings)),
+            settings,
+            address,
+            listening: Mutex::new(None),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        })
+    }
+
     fn serve(self: &Arc<Self>, listener: TcpListener) -> Listening {
         let stop = self.stop.child_token();
         let accepting = self
@@ -353,6 +381,7 @@ async fn accept_loop(inner: Arc<Inner>, listener: TcpListener, stop: Cancellatio
             accepted = listener.accept() => accepted,
         };
         match accepted {
+            Ok((stream, _)) if stream.set_nodelay(true).is_err() => {}
             Ok((stream, _)) => {
                 inner
                     .tasks
@@ -364,10 +393,7 @@ async fn accept_loop(inner: Arc<Inner>, listener: TcpListener, stop: Cancellatio
     }
 }
 
-async fn serve_connection(inner: Arc<Inner>, stream: TcpStream, stop: CancellationToken) {
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
+async fn serve_connection(inner: Arc<Inner>, stream: impl Carrier, stop: CancellationToken) {
     let wire = Arc::new(Wire::default());
     let number = inner.journal.connection();
     let io = TokioIo::new(WireIo::new(stream, Arc::clone(&wire)));

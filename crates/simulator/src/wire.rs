@@ -125,17 +125,30 @@ impl Wire {
     }
 }
 
-/// A TCP stream that obeys its [`Wire`].
+/// What carries the bytes of a connection.
+pub(crate) trait Carrier: AsyncRead + AsyncWrite + Send + Unpin + 'static {
+    /// Makes its close look like a reset to the other end.
+    fn reset_on_close(&self);
+}
+
+impl Carrier for TcpStream {
+    fn reset_on_close(&self) {
+        // Fails only on a socket that is gone already, which is what is wanted.
+        let _ = self.set_zero_linger();
+    }
+}
+
+/// A connection that obeys its [`Wire`].
 #[derive(Debug)]
-pub(crate) struct WireIo {
-    stream: TcpStream,
+pub(crate) struct WireIo<C: Carrier> {
+    stream: C,
     wire: Arc<Wire>,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
-impl WireIo {
+impl<C: Carrier> WireIo<C> {
     /// Wraps an accepted connection.
-    pub(crate) fn new(stream: TcpStream, wire: Arc<Wire>) -> Self {
+    pub(crate) fn new(stream: C, wire: Arc<Wire>) -> Self {
         Self {
             stream,
             wire,
@@ -193,16 +206,15 @@ fn head_len(buf: &[u8]) -> usize {
     memchr::memmem::find(buf, b"\r\n\r\n").map_or(buf.len(), |at| at + 4)
 }
 
-impl Drop for WireIo {
+impl<C: Carrier> Drop for WireIo<C> {
     fn drop(&mut self) {
         if self.wire.orders().reset_on_close {
-            // Fails only on a socket that is gone already, which is what is wanted.
-            let _ = self.stream.set_zero_linger();
+            self.stream.reset_on_close();
         }
     }
 }
 
-impl AsyncRead for WireIo {
+impl<C: Carrier> AsyncRead for WireIo<C> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -212,7 +224,7 @@ impl AsyncRead for WireIo {
     }
 }
 
-impl AsyncWrite for WireIo {
+impl<C: Carrier> AsyncWrite for WireIo<C> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

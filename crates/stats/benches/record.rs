@@ -47,6 +47,8 @@ fn example(key_name: &Arc<str>, provider_model: &Arc<str>) -> RequestRecord {
             cost: Some(123_456),
         }],
         answered_by: Some(0),
+        charged_to: None,
+        trace: None,
     }
 }
 

@@ -30,10 +30,14 @@
 
 pub mod query;
 
+mod bodies;
+mod bookings;
 mod desk;
 mod error;
 mod fault;
+mod lease;
 mod metrics;
+mod observer;
 mod record;
 mod recorder;
 mod retention;
@@ -41,16 +45,26 @@ mod rollup;
 mod row;
 mod settings;
 mod spool;
+mod sqlite;
+mod statement;
+mod tail;
+mod trace;
 mod upsert;
 mod worker;
 mod write;
 
+pub use bodies::{BodyRecord, BodySettings, RecordedResponse};
+pub use bookings::Bookings;
 pub use error::Error;
 pub use metrics::StatsMetrics;
+pub use observer::Observer;
 pub use protocol::{Usage, UsageSource};
 pub use record::{AttemptRecord, Counted, RequestRecord};
 pub use recorder::Recorder;
 pub use retention::delete_before;
 pub use row::counted;
-pub use settings::Settings;
+pub use settings::{Keep, Settings};
+pub use sqlite::close_stuck;
+pub use tail::{Seen, Tail, Watcher};
+pub use trace::{Span, Trace};
 pub use worker::{Worker, start};

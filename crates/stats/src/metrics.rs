@@ -14,6 +14,9 @@ pub struct StatsMetrics {
     pub(crate) failures: AtomicU64,
     pub(crate) lag_ms: AtomicU64,
     pub(crate) expired: AtomicU64,
+    pub(crate) panics: AtomicU64,
+    pub(crate) bodies_written: AtomicU64,
+    pub(crate) bodies_dropped: AtomicU64,
 }
 
 impl StatsMetrics {
@@ -60,5 +63,20 @@ impl StatsMetrics {
     /// Counter: rows deleted by retention.
     pub fn expired(&self) -> u64 {
         self.expired.load(Relaxed)
+    }
+
+    /// Counter: requests whose bodies are in the database.
+    pub fn bodies_written(&self) -> u64 {
+        self.bodies_written.load(Relaxed)
+    }
+
+    /// Counter: requests whose bodies were to be recorded, and for which there was no room or no database.
+    pub fn bodies_dropped(&self) -> u64 {
+        self.bodies_dropped.load(Relaxed)
+    }
+
+    /// Counter: panics that the writer went on from.
+    pub fn panics(&self) -> u64 {
+        self.panics.load(Relaxed)
     }
 }

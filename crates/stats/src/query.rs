@@ -1,9 +1,17 @@
-//! What the admin API asks: pages of requests, totals of the last hours, figures per day.
+//! What the admin API asks: pages of requests, totals of the last hours, figures over time and per day, reports of usage.
 
 mod daily;
+mod filter;
+mod keys;
 mod logs;
+mod series;
 mod summary;
+mod usage;
 
 pub use daily::{Daily, daily};
-pub use logs::{LogFilter, logs};
+pub use filter::{LogFilter, Text};
+pub use keys::{KeyTotals, key_totals};
+pub use logs::{LogCursor, Logs, logs};
+pub use series::{Figures, Percentiles, Series, SeriesOf, series};
 pub use summary::{ModelTotals, ProviderTotals, Summary, Totals, summary};
+pub use usage::{UsageBy, UsageOf, UsageRow, usage};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::Usage;
+use crate::{Trace, Usage, row};
 
 /// A request that was authenticated and has ended, in whatever way.
 #[derive(Debug, Clone)]
@@ -42,6 +42,19 @@ pub struct RequestRecord {
     pub attempts: Vec<AttemptRecord>,
     /// Index of the attempt that answered; without one, the last attempt stands for the request.
     pub answered_by: Option<usize>,
+    /// Who has leased the money that it was charged to, where its key has a budget.
+    pub charged_to: Option<Uuid>,
+    /// Its spans, where traces are made.
+    pub trace: Option<Box<Trace>>,
+}
+
+impl RequestRecord {
+    /// What it cost, in nano-USD, as its row will say; `None` where no attempt has a cost.
+    #[must_use]
+    pub fn cost(&self) -> Option<i64> {
+        let costs = self.attempts.iter().filter_map(|attempt| attempt.cost);
+        costs.map(row::bounded_cost).reduce(i64::saturating_add)
+    }
 }
 
 /// One attempt that was sent.

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use entities::{Attempt, AttemptTokens, request_log};
-use sea_orm::Value;
+use sea_orm::{DbBackend, Value};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{AttemptRecord, Counted, RequestRecord, UsageSource};
 
@@ -47,12 +48,16 @@ pub(crate) struct Row {
     pub(crate) stream: bool,
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) created_at: DateTime<Utc>,
+    /// In no column: who is told when the row is in the database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) charged_to: Option<Uuid>,
 }
 
 impl From<RequestRecord> for Row {
     /// Cuts every value to its column; sums tokens and cost over the attempts; takes the provider that answered, else
     /// the last tried.
     fn from(record: RequestRecord) -> Self {
+        let cost = record.cost();
         let attempts: Vec<Attempt> = record.attempts.iter().map(stored).collect();
         let provider = record
             .answered_by
@@ -79,15 +84,13 @@ impl From<RequestRecord> for Row {
                 .filter_map(|attempt| attempt.tokens)
                 .reduce(add),
             usage_source: source(&record.attempts).into(),
-            cost: attempts
-                .iter()
-                .filter_map(|attempt| attempt.cost)
-                .reduce(i64::saturating_add),
+            cost,
             user_id: text(record.key_name.as_ref().to_owned(), NAME_CHARS),
             ip_address: record.ip.map(|ip| ip.to_canonical().to_string()),
             stream: record.stream,
             // Microseconds are what every engine keeps; beyond them MySQL rounds, possibly into the next day.
             created_at: record.arrived_at.trunc_subsecs(6),
+            charged_to: record.charged_to,
             attempts,
         }
     }
@@ -126,7 +129,7 @@ impl Row {
     };
 
     /// The row as values to bind.
-    pub(crate) fn values(&self) -> [Value; 24] {
+    pub(crate) fn values(&self, backend: DbBackend) -> [Value; 24] {
         let tokens =
             |field: fn(&AttemptTokens) -> i64| Value::from(self.tokens.as_ref().map(field));
         [
@@ -152,9 +155,56 @@ impl Row {
             self.user_id.as_str().into(),
             self.ip_address.clone().into(),
             self.stream.into(),
-            serde_json::json!(self.attempts).into(),
+            self.attempts_value(backend),
             self.created_at.into(),
         ]
+    }
+}
+
+impl Row {
+    /// The attempts as JSON: as text where that is what the column takes.
+    fn attempts_value(&self, backend: DbBackend) -> Value {
+        match backend {
+            DbBackend::Postgres => serde_json::json!(self.attempts).into(),
+            // Numbers and strings always have a form in JSON.
+            _ => serde_json::to_string(&self.attempts)
+                .unwrap_or_default()
+                .into(),
+        }
+    }
+}
+
+impl From<&Row> for request_log::Model {
+    /// The row as it will be read. Its id is 0: the database gives it one.
+    fn from(row: &Row) -> Self {
+        let tokens = row.tokens.as_ref();
+        Self {
+            id: 0,
+            request_id: row.request_id.clone(),
+            provider_id: row.provider_id,
+            model: row.model.clone(),
+            provider_model: row.provider_model.clone(),
+            endpoint: row.endpoint.clone().into_owned(),
+            method: row.method.clone().into_owned(),
+            status_code: row.status_code,
+            error_class: row.error_class.clone().map(Cow::into_owned),
+            error_message: row.error_message.clone(),
+            latency_ms: row.latency_ms,
+            ttft_ms: row.ttft_ms,
+            prompt_tokens: tokens.map(|tokens| tokens.prompt),
+            completion_tokens: tokens.map(|tokens| tokens.completion),
+            total_tokens: tokens.map(|tokens| tokens.total),
+            cached_tokens: tokens.map(|tokens| tokens.cached),
+            cache_write_tokens: tokens.map(|tokens| tokens.cache_write),
+            reasoning_tokens: tokens.map(|tokens| tokens.reasoning),
+            usage_source: row.usage_source.clone().into_owned(),
+            cost: row.cost,
+            user_id: row.user_id.clone(),
+            ip_address: row.ip_address.clone(),
+            stream: row.stream,
+            attempts: serde_json::json!(row.attempts),
+            created_at: row.created_at,
+        }
     }
 }
 
@@ -194,8 +244,12 @@ fn stored(attempt: &AttemptRecord) -> Attempt {
             cache_write: tokens(usage.cache_write),
             reasoning: tokens(usage.reasoning),
         }),
-        cost: attempt.cost.map(|cost| cost.clamp(-MOST_COST, MOST_COST)),
+        cost: attempt.cost.map(bounded_cost),
     }
+}
+
+pub(crate) fn bounded_cost(cost: i64) -> i64 {
+    cost.clamp(-MOST_COST, MOST_COST)
 }
 
 /// One guess among the attempts makes the sum a guess.
@@ -261,4 +315,4 @@ fn cut(text: &str, chars: usize) -> &str {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

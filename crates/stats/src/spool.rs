@@ -21,6 +21,7 @@ use sea_orm::{
 use crate::Error;
 use crate::fault::is_damaged;
 use crate::row::Row;
+use crate::sqlite::close_stuck;
 use crate::write::Batch;
 use slot::Slot;
 
@@ -300,17 +301,24 @@ impl Spool {
     /// Takes over what processes left behind that are no more, a few batches at a time, and says whether there is more.
     /// Batches keep their ids, so one that is copied twice, because we are killed in between, is still written once.
     pub(crate) async fn adopt(&mut self) -> Result<bool, DbErr> {
+        let mut fault = None;
         for slot in Slot::orphans(&self.folder, &self.slot) {
-            let orphan = connect(&slot).await?;
-            let left = self.adopt_some(&orphan).await;
-            orphan.close().await?;
-            match left? {
-                Left::Nothing => slot.clear(),
-                Left::More => return Ok(true),
-                Left::Stays => {}
+            match self.adopt_from(&slot).await {
+                Ok(Left::Nothing) => slot.clear(),
+                Ok(Left::More) => return Ok(true),
+                Ok(Left::Stays) => {}
+                // One that cannot be read must not hide the others.
+                Err(error) => fault = Some(error),
             }
         }
-        Ok(false)
+        fault.map_or(Ok(false), Err)
+    }
+
+    async fn adopt_from(&mut self, slot: &Slot) -> Result<Left, DbErr> {
+        let orphan = connect(slot).await?;
+        let left = self.adopt_some(&orphan).await;
+        orphan.close().await?;
+        left
     }
 
     async fn adopt_some(&mut self, orphan: &DatabaseConnection) -> Result<Left, DbErr> {
@@ -368,6 +376,7 @@ async fn connect(slot: &Slot) -> Result<DatabaseConnection, DbErr> {
         .idle_timeout(None::<Duration>)
         .max_lifetime(None::<Duration>)
         .sqlx_logging(false)
+        .map_sqlx_sqlite_pool_opts(close_stuck)
         .map_sqlx_sqlite_opts(move |options| {
             options
                 .filename(&path)

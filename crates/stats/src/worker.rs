@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::bodies::{self, BodyWriter};
 use crate::desk::Desk;
 use crate::retention::Retention;
 use crate::spool::Spool;
@@ -19,6 +20,7 @@ use crate::{Error, Recorder, RequestRecord, Settings};
 pub struct Worker {
     records: mpsc::Receiver<RequestRecord>,
     retention: Retention,
+    bodies: BodyWriter,
     desk: Desk,
     drain_timeout: Duration,
 }
@@ -33,11 +35,18 @@ pub async fn start(
 ) -> Result<(Recorder, Worker), Error> {
     let spool = Spool::open(settings.spool_dir, settings.spool_bytes).await?;
     let (recorder, records) = Recorder::channel(settings.queue_rows);
+    recorder.tell(settings.bookings.clone(), settings.observers.clone());
     let metrics = Arc::clone(recorder.metrics());
     metrics.spooled.store(spool.rows(), Relaxed);
-    let desk = Desk::new(db.clone(), spool, Arc::clone(&metrics), settings.queue_rows);
+    let (bodies, body_writer) = bodies::pair(settings.bodies, db.clone(), Arc::clone(&metrics));
+    recorder.with_bodies(bodies);
+    let mut desk = Desk::new(db.clone(), spool, Arc::clone(&metrics), settings.queue_rows);
+    desk.bookings = settings.bookings;
+    desk.observers = settings.observers;
+    desk.tail = recorder.tail().clone();
     let worker = Worker {
         records,
+        bodies: body_writer,
         retention: Retention::new(db, settings.retention, metrics),
         desk,
         drain_timeout: settings.drain_timeout,
@@ -52,13 +61,18 @@ impl Worker {
         let Self {
             mut records,
             retention,
+            bodies,
             mut desk,
             drain_timeout,
         } = self;
         let write = async {
-            desk.serve(&mut records, &stop).await;
+            desk.run(&mut records, &stop).await;
             desk.finish(Instant::now() + drain_timeout).await;
         };
-        tokio::join!(write, retention.run(&stop));
+        tokio::join!(
+            write,
+            retention.run(&stop),
+            bodies.run(&stop, drain_timeout)
+        );
     }
 }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use entities::{provider, request_log, write_batch};
+use entities::{provider, write_batch};
 use sea_orm::sea_query::Query;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::fault::Fault;
 use crate::rollup::Days;
 use crate::row::Row;
-use crate::upsert;
+use crate::{statement, upsert};
 
 /// Rows that were sealed together. The id is made with the first row, so it tells its age.
 #[derive(Debug, Clone)]
@@ -35,10 +35,6 @@ pub(crate) struct Written {
     /// Rows it refused, and why.
     pub(crate) refused: Vec<(Row, String)>,
 }
-
-/// Rows per statement. Only these sizes occur, so that few statements are prepared per connection; the largest stays
-/// far below every engine's limits for parameters and packets.
-const STATEMENT_ROWS: [usize; 5] = [256, 64, 16, 4, 1];
 
 /// Attempts against other writers before a group goes back to wait.
 const RACES: u32 = 8;
@@ -154,18 +150,8 @@ async fn unknown<'a>(
 
 /// Rows and what follows from them.
 async fn insert(connection: &impl ConnectionTrait, rows: &[&Row]) -> Result<(), DbErr> {
-    let mut rest = rows;
-    for size in STATEMENT_ROWS {
-        while rest.len() >= size {
-            let (chunk, after) = rest.split_at(size);
-            rest = after;
-            let mut insert = Query::insert();
-            insert.into_table(request_log::Entity).columns(Row::COLUMNS);
-            for row in chunk {
-                insert.values_panic(row.values().map(Into::into));
-            }
-            connection.execute(&insert).await?;
-        }
+    for insert in statement::inserts(connection.get_database_backend(), rows) {
+        connection.execute_raw(insert).await?;
     }
     let days = Days::of(rows.iter().copied());
     let existing = existing_providers(connection, &days).await?;

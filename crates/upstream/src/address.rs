@@ -41,7 +41,8 @@ impl NetworkPolicy {
     }
 }
 
-/// The IPv4 address inside IPv4-mapped, IPv4-compatible, NAT64 (RFC 6052) and 6to4 (RFC 3056) addresses.
+/// The IPv4 address inside IPv4-mapped, IPv4-compatible, NAT64 (RFC 6052, and RFC 8215 for local use) and 6to4 (RFC 3056)
+/// addresses.
 fn embedded(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else {
         return address;
@@ -50,6 +51,7 @@ fn embedded(address: IpAddr) -> IpAddr {
         |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
     match v6.segments() {
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => v4(high, low),
+        [0x64, 0xff9b, 1, _, _, _, high, low] => v4(high, low),
         [0, 0, 0, 0, 0, 0, high, low] if high != 0 => v4(high, low),
         [0x2002, high, low, ..] => v4(high, low),
         _ => address,
@@ -201,9 +203,18 @@ mod tests {
             for policy in [NetworkPolicy::Any, NetworkPolicy::Public] {
                 let plain = policy.check(IpAddr::V4(v4)).is_ok();
                 let mapped = IpAddr::V6(v4.to_ipv6_mapped());
-                let nat64 = IpAddr::V6(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low));
+                let nat64 = Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low);
+                let local_nat64 = Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, high, low);
+                let six_to_four = Ipv6Addr::new(0x2002, high, low, 0, 0, 0, 0, 1);
                 prop_assert_eq!(policy.check(mapped).is_ok(), plain);
-                prop_assert_eq!(policy.check(nat64).is_ok(), plain);
+                for disguise in [nat64, local_nat64, six_to_four] {
+                    prop_assert_eq!(policy.check(disguise.into()).is_ok(), plain, "{}", disguise);
+                }
+                // Without a high half it is an IPv6 address of its own, as ::1 is.
+                if high != 0 {
+                    let compatible = Ipv6Addr::new(0, 0, 0, 0, 0, 0, high, low);
+                    prop_assert_eq!(policy.check(compatible.into()).is_ok(), plain);
+                }
             }
         }
     }

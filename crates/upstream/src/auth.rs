@@ -64,7 +64,8 @@ impl Signer {
         match self {
             Self::SigV4(signer) => signer.sign(request, SystemTime::now()),
             Self::Google(tokens) => {
-                let value = tokens.authorization().await?;
+                // Boxed: what it may wait for is large, and in the future of every request, whoever is asked.
+                let value = Box::pin(tokens.authorization()).await?;
                 request.headers_mut().insert(header::AUTHORIZATION, value);
                 Ok(())
             }

@@ -115,7 +115,67 @@ fn refuse_names(name: &str, policy: NetworkPolicy) -> Result<(), BaseUrlError> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Every way in which a URL may write an IPv4 address, as browsers and libraries of C read them.
+    fn spellings(v4: Ipv4Addr) -> Vec<String> {
+        let [a, b, c, d] = v4.octets();
+        let whole = u32::from(v4);
+        let (last_two, last_three) = (whole & 0xffff, whole & 0x00ff_ffff);
+        let mut all = vec![
+            format!("{a}.{b}.{c}.{d}"),
+            format!("{a}.{b}.{c}.{d}."),
+            format!("{whole}"),
+            format!("{whole:#x}"),
+            format!("{whole:#X}").replace("0X", "0x"),
+            format!("0{whole:o}"),
+            format!("{a:#x}.{b:#x}.{c:#x}.{d:#x}"),
+            format!("0{a:o}.0{b:o}.0{c:o}.0{d:o}"),
+            format!("{a}.{b:#x}.0{c:o}.{d}"),
+            format!("{a}.{b}.{last_two}"),
+            format!("{a}.{last_three:#x}"),
+            format!("{a}%2e{b}%2E{c}.{d}"),
+            format!("[::ffff:{a}.{b}.{c}.{d}]"),
+            format!("[{}]", v4.to_ipv6_mapped()),
+        ];
+        // Full-width digits and dots are the same to a URL.
+        let wide = |c: char| match c {
+            '0'..='9' => char::from_u32(u32::from(c) - u32::from('0') + 0xff10).unwrap(),
+            _ => '\u{3002}',
+        };
+        all.push(v4.to_string().chars().map(wide).collect());
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn an_address_is_judged_alike_however_it_is_written(
+            // Addresses of all kinds, and more often those that are refused.
+            bits in prop_oneof![
+                any::<u32>(),
+                any::<u16>().prop_map(|low| 0xa9fe_0000 | u32::from(low)),
+                Just(u32::from(Ipv4Addr::new(100, 100, 100, 200))),
+                any::<u16>().prop_map(|low| 0x7f00_0000 | u32::from(low)),
+                any::<u16>().prop_map(|low| 0x0a00_0000 | u32::from(low)),
+                any::<u16>().prop_map(u32::from),
+            ],
+            port in prop_oneof![Just(String::new()), (1_u16..).prop_map(|port| format!(":{port}"))],
+            path in prop_oneof![Just(""), Just("/v1"), Just("/v1/")],
+        ) {
+            let v4 = Ipv4Addr::from(bits);
+            for policy in [NetworkPolicy::Any, NetworkPolicy::Public] {
+                let allowed = policy.check(IpAddr::V4(v4)).is_ok();
+                for host in spellings(v4) {
+                    let text = format!("http://{host}{port}{path}");
+                    prop_assert_eq!(BaseUrl::parse(&text, policy).is_ok(), allowed, "{}", text);
+                }
+            }
+        }
+    }
 
     #[track_caller]
     fn accepts(text: &str, joined: &str) {

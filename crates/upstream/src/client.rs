@@ -18,13 +18,17 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
 use crate::{
-    NetworkPolicy, Pieces, SendError, SendErrorKind, SetupError,
+    Connections, NetworkPolicy, Pieces, SendError, SendErrorKind, SetupError,
     connector::{Connector, Used},
+    dial::Dial,
 };
 
 /// Below the 60 s after which common load balancers close, so that few requests meet a connection being closed.
 const POOL_IDLE: Duration = Duration::from_secs(50);
 const POOL_IDLE_PER_HOST: usize = 256;
+/// Most of an answer that is read before somebody takes it, which is what a stream costs whose client does not read; and
+/// the largest head of an answer.
+const READ_AHEAD: usize = 64 << 10;
 
 /// How a provider is reached. Providers with equal settings share one pool.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -46,10 +50,20 @@ pub struct Client {
 type Sender = Pool<HttpsConnector<Connector>, Pieces>;
 
 impl Client {
-    fn new(policy: NetworkPolicy, settings: &TransportSettings) -> Result<Self, SetupError> {
+    fn new(
+        policy: NetworkPolicy,
+        dial: Option<&Arc<dyn Dial>>,
+        settings: &TransportSettings,
+        authorities: Option<&Authorities>,
+        connections: Arc<Connections>,
+    ) -> Result<Self, SetupError> {
         let proxy = settings.proxy.as_deref().map(parse_proxy).transpose()?;
-        let roots = match &settings.ca_file {
-            Some(path) => read_roots(path)?,
+        let connector = match dial {
+            Some(dial) => Connector::dialling(policy, dial.clone(), connections),
+            None => Connector::new(policy, proxy, connections),
+        };
+        let roots = match authorities {
+            Some(file) => read_roots(file)?,
             None => RootCertStore {
                 roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
             },
@@ -62,13 +76,14 @@ impl Client {
             .https_or_http()
             .enable_http1()
             .enable_http2()
-            .wrap_connector(Connector::new(policy, proxy));
+            .wrap_connector(connector);
         let mut builder = Pool::builder(TokioExecutor::new());
         builder
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_IDLE_PER_HOST)
+            .http1_max_buf_size(READ_AHEAD)
             .http2_adaptive_window(true)
             .http2_keep_alive_interval(Duration::from_secs(20))
             .http2_keep_alive_timeout(Duration::from_secs(10));
@@ -150,13 +165,33 @@ fn parse_proxy(text: &str) -> Result<Uri, SetupError> {
     if is_plain { Ok(uri) } else { Err(refused()) }
 }
 
-fn read_roots(path: &Path) -> Result<RootCertStore, SetupError> {
+/// A file of certificate authorities, and what was in it.
+#[derive(Debug, PartialEq, Eq)]
+struct Authorities {
+    path: PathBuf,
+    pem: Vec<u8>,
+}
+
+impl Authorities {
+    fn read(path: &Path) -> Result<Self, SetupError> {
+        let path = path.to_owned();
+        match std::fs::read(&path) {
+            Ok(pem) => Ok(Self { path, pem }),
+            Err(error) => Err(SetupError::CaFile {
+                path,
+                source: error.into(),
+            }),
+        }
+    }
+}
+
+fn read_roots(file: &Authorities) -> Result<RootCertStore, SetupError> {
     let fail = |source| SetupError::CaFile {
-        path: path.to_owned(),
+        path: file.path.clone(),
         source,
     };
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| fail(error.into()))? {
+    for certificate in CertificateDer::pem_slice_iter(&file.pem) {
         let certificate = certificate.map_err(|error| fail(error.into()))?;
         roots.add(certificate).map_err(|error| fail(error.into()))?;
     }
@@ -171,7 +206,17 @@ fn read_roots(path: &Path) -> Result<RootCertStore, SetupError> {
 #[derive(Debug)]
 pub struct Clients {
     policy: NetworkPolicy,
-    by_settings: Mutex<HashMap<TransportSettings, Arc<Client>>>,
+    /// Connects in place of TCP.
+    dial: Option<Arc<dyn Dial>>,
+    by_settings: Mutex<HashMap<TransportSettings, Made>>,
+    connections: Arc<Connections>,
+}
+
+/// A client, and the authorities that it was made with.
+#[derive(Debug)]
+struct Made {
+    client: Arc<Client>,
+    authorities: Option<Authorities>,
 }
 
 impl Clients {
@@ -180,8 +225,25 @@ impl Clients {
     pub fn new(policy: NetworkPolicy) -> Self {
         Self {
             policy,
+            dial: None,
             by_settings: Mutex::default(),
+            connections: Arc::default(),
         }
+    }
+
+    /// As [`Self::new`], on connections that `dial` makes.
+    #[must_use]
+    pub fn dialling(policy: NetworkPolicy, dial: Arc<dyn Dial>) -> Self {
+        Self {
+            dial: Some(dial),
+            ..Self::new(policy)
+        }
+    }
+
+    /// The connections of all clients made here.
+    #[must_use]
+    pub fn connections(&self) -> &Arc<Connections> {
+        &self.connections
     }
 
     /// What providers' addresses are judged by.
@@ -190,22 +252,40 @@ impl Clients {
         self.policy
     }
 
-    /// The client for these settings, made on first use. Clients that nobody holds any more are dropped on the way, with
-    /// their connections.
+    /// The client for these settings, made on first use, and anew where the content of `ca_file` is another now. Clients that
+    /// nobody holds any more are dropped on the way, with their connections.
     ///
     /// # Errors
     /// The settings cannot be used.
     pub fn get(&self, settings: &TransportSettings) -> Result<Arc<Client>, SetupError> {
+        let authorities = settings
+            .ca_file
+            .as_deref()
+            .map(Authorities::read)
+            .transpose()?;
         let mut clients = self
             .by_settings
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        clients.retain(|known, client| known == settings || Arc::strong_count(client) > 1);
-        if let Some(client) = clients.get(settings) {
-            return Ok(client.clone());
+        clients.retain(|known, made| known == settings || Arc::strong_count(&made.client) > 1);
+        if let Some(made) = clients.get(settings)
+            && made.authorities == authorities
+        {
+            return Ok(made.client.clone());
         }
-        let client = Arc::new(Client::new(self.policy, settings)?);
-        clients.insert(settings.clone(), client.clone());
+        let client = Client::new(
+            self.policy,
+            self.dial.as_ref(),
+            settings,
+            authorities.as_ref(),
+            self.connections.clone(),
+        )?;
+        let client = Arc::new(client);
+        let made = Made {
+            client: client.clone(),
+            authorities,
+        };
+        clients.insert(settings.clone(), made);
         Ok(client)
     }
 }

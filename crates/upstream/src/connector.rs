@@ -1,6 +1,7 @@
 //! Connecting: names resolved, every address judged, an egress proxy where one is set.
 
 use std::{
+    fmt,
     future::Future,
     io,
     net::{IpAddr, SocketAddr},
@@ -26,7 +27,11 @@ use hyper_util::{
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use crate::NetworkPolicy;
+use crate::{
+    Connections, NetworkPolicy,
+    connections::Open,
+    dial::{Dial, Link},
+};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
@@ -73,16 +78,23 @@ impl Service<Name> for GuardedResolver {
 pub(crate) struct Connector {
     route: Route,
     policy: NetworkPolicy,
+    connections: Arc<Connections>,
 }
 
 #[derive(Debug, Clone)]
 enum Route {
     Direct(HttpConnector<GuardedResolver>),
     Proxied(Tunnel<HttpConnector<GuardedResolver>>),
+    /// By a network of the caller's own; there is no egress proxy to it.
+    Dialled(GuardedResolver, Arc<dyn Dial>),
 }
 
 impl Connector {
-    pub(crate) fn new(policy: NetworkPolicy, proxy: Option<Uri>) -> Self {
+    pub(crate) fn new(
+        policy: NetworkPolicy,
+        proxy: Option<Uri>,
+        connections: Arc<Connections>,
+    ) -> Self {
         // An operator chooses the egress proxy, and it usually lives in a private network.
         let resolver_policy = if proxy.is_some() {
             NetworkPolicy::Any
@@ -101,7 +113,29 @@ impl Connector {
             Some(proxy) => Route::Proxied(Tunnel::new(proxy, http)),
             None => Route::Direct(http),
         };
-        Self { route, policy }
+        Self {
+            route,
+            policy,
+            connections,
+        }
+    }
+
+    /// Connects through `dial`. Names are resolved and addresses judged as ever.
+    pub(crate) fn dialling(
+        policy: NetworkPolicy,
+        dial: Arc<dyn Dial>,
+        connections: Arc<Connections>,
+    ) -> Self {
+        let resolver = GuardedResolver {
+            resolver: GaiResolver::new(),
+            policy,
+        };
+        let route = Route::Dialled(resolver, dial);
+        Self {
+            route,
+            policy,
+            connections,
+        }
     }
 }
 
@@ -114,6 +148,7 @@ impl Service<Uri> for Connector {
         match &mut self.route {
             Route::Direct(connector) => connector.poll_ready(context).map_err(Into::into),
             Route::Proxied(connector) => connector.poll_ready(context).map_err(Into::into),
+            Route::Dialled(resolver, _) => resolver.poll_ready(context).map_err(Into::into),
         }
     }
 
@@ -123,24 +158,56 @@ impl Service<Uri> for Connector {
             .unwrap_or_default()
             .trim_start_matches('[')
             .trim_end_matches(']');
-        if let Some(Err(refused)) = host
-            .parse::<IpAddr>()
-            .ok()
-            .map(|address| self.policy.check(address))
-        {
+        let literal = host.parse::<IpAddr>().ok();
+        if let Some(Err(refused)) = literal.map(|address| self.policy.check(address)) {
             return Box::pin(async move { Err(refused.into()) });
         }
+        let connections = self.connections.clone();
         match &mut self.route {
             Route::Direct(connector) => {
                 let connecting = connector.call(uri);
-                Box::pin(async move { Ok(Stream::new(connecting.await?)) })
+                Box::pin(async move { Ok(Stream::new(connecting.await?, &connections)) })
             }
             Route::Proxied(connector) => {
                 let connecting = connector.call(uri);
-                Box::pin(async move { Ok(Stream::new(connecting.await?)) })
+                Box::pin(async move { Ok(Stream::new(connecting.await?, &connections)) })
+            }
+            Route::Dialled(resolver, dial) => {
+                let port = uri.port_u16().unwrap_or(match uri.scheme_str() {
+                    Some("https") => 443,
+                    _ => 80,
+                });
+                let (resolver, dial) = (resolver.clone(), dial.clone());
+                let name = host.parse::<Name>();
+                Box::pin(async move {
+                    let addresses = match literal {
+                        Some(address) => vec![address],
+                        None => resolve(resolver, name?).await?,
+                    };
+                    let link = first(&*dial, addresses, port).await?;
+                    Ok(Stream::linked(link, &connections))
+                })
             }
         }
     }
+}
+
+async fn resolve(mut resolver: GuardedResolver, name: Name) -> io::Result<Vec<IpAddr>> {
+    std::future::poll_fn(|context| resolver.poll_ready(context)).await?;
+    let addresses = resolver.call(name).await?;
+    Ok(addresses.map(|address| address.ip()).collect())
+}
+
+/// The connection to the first address that takes one.
+async fn first(dial: &dyn Dial, addresses: Vec<IpAddr>, port: u16) -> io::Result<Link> {
+    let mut failed = io::ErrorKind::NotFound.into();
+    for address in addresses {
+        match dial.dial(SocketAddr::new(address, port)).await {
+            Ok(link) => return Ok(link),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
 }
 
 /// Whether a connection has carried a request before.
@@ -154,25 +221,53 @@ impl Used {
     }
 }
 
-/// A TCP connection that remembers whether it was used.
+/// A connection that remembers whether it was used.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    tcp: TokioIo<TcpStream>,
+    io: Io,
     used: Used,
+    _open: Open,
+}
+
+enum Io {
+    Tcp(TokioIo<TcpStream>),
+    Linked(TokioIo<Link>),
+}
+
+impl fmt::Debug for Io {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(tcp) => tcp.fmt(formatter),
+            Self::Linked(_) => formatter.write_str("Linked"),
+        }
+    }
 }
 
 impl Stream {
-    fn new(tcp: TokioIo<TcpStream>) -> Self {
+    fn new(tcp: TokioIo<TcpStream>, connections: &Arc<Connections>) -> Self {
         Self {
-            tcp,
+            io: Io::Tcp(tcp),
             used: Used::default(),
+            _open: connections.open_one(),
+        }
+    }
+
+    fn linked(link: Link, connections: &Arc<Connections>) -> Self {
+        Self {
+            io: Io::Linked(TokioIo::new(link)),
+            used: Used::default(),
+            _open: connections.open_one(),
         }
     }
 }
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        self.tcp.inner().connected().extra(self.used.clone())
+        let connected = match &self.io {
+            Io::Tcp(tcp) => tcp.inner().connected(),
+            Io::Linked(_) => Connected::new(),
+        };
+        connected.extra(self.used.clone())
     }
 }
 
@@ -182,7 +277,10 @@ impl Read for Stream {
         context: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_read(context, buffer)
+        match &mut self.io {
+            Io::Tcp(tcp) => Pin::new(tcp).poll_read(context, buffer),
+            Io::Linked(link) => Pin::new(link).poll_read(context, buffer),
+        }
     }
 }
 
@@ -192,19 +290,31 @@ impl Write for Stream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(context, bytes)
+        match &mut self.io {
+            Io::Tcp(tcp) => Pin::new(tcp).poll_write(context, bytes),
+            Io::Linked(link) => Pin::new(link).poll_write(context, bytes),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(context)
+        match &mut self.io {
+            Io::Tcp(tcp) => Pin::new(tcp).poll_flush(context),
+            Io::Linked(link) => Pin::new(link).poll_flush(context),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(context)
+        match &mut self.io {
+            Io::Tcp(tcp) => Pin::new(tcp).poll_shutdown(context),
+            Io::Linked(link) => Pin::new(link).poll_shutdown(context),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.tcp.is_write_vectored()
+        match &self.io {
+            Io::Tcp(tcp) => tcp.is_write_vectored(),
+            Io::Linked(link) => link.is_write_vectored(),
+        }
     }
 
     fn poll_write_vectored(
@@ -212,6 +322,9 @@ impl Write for Stream {
         context: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write_vectored(context, buffers)
+        match &mut self.io {
+            Io::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(context, buffers),
+            Io::Linked(link) => Pin::new(link).poll_write_vectored(context, buffers),
+        }
     }
 }

@@ -9,7 +9,9 @@ mod auth;
 mod base_url;
 mod body;
 mod client;
+mod connections;
 mod connector;
+mod dial;
 mod error;
 
 pub use address::{NetworkPolicy, Refused};
@@ -17,4 +19,6 @@ pub use auth::{AuthError, CredentialError, GoogleTokens, SigV4, Signer, TokenErr
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use body::Pieces;
 pub use client::{Client, Clients, TransportSettings};
+pub use connections::Connections;
+pub use dial::{Dial, Link, Socket};
 pub use error::{SendError, SendErrorKind, SetupError};

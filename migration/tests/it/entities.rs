@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 
 use entities::{
-    api_key, config_version, key_usage, model, model_provider, provider, provider_health,
-    provider_stats, request_log, routing_policy, write_batch,
+    api_key, budget_lease, config_version, key_usage, model, model_provider, provider,
+    provider_health, provider_stats, recorded_body, request_log, routing_policy, write_batch,
 };
 use sea_orm::prelude::{Date, DateTimeUtc};
 use sea_orm::{
@@ -111,8 +111,11 @@ async fn policies_and_keys(db: &DatabaseConnection) {
                 stream_idle_timeout: None,
                 total_timeout: None,
                 hedge_after_ms: full.then_some(250),
+                hedge_percentile: full.then_some(95),
                 heartbeat_after_ms: None,
                 verified_resume: full,
+                guards: full.then(|| json!({"rules": []})),
+                record_bodies: full,
                 skip_malformed_events: !full,
                 created_at: at(3),
                 updated_at: at(4),
@@ -131,10 +134,26 @@ async fn policies_and_keys(db: &DatabaseConnection) {
                 allowed_models: full.then(|| json!(["a", "b"])),
                 allowed_providers: full.then(|| json!([])),
                 limits: full.then(|| json!({"rpm": 60})),
+                budgets: full.then(|| json!({"day": "1.5"})),
+                guards: full.then(|| json!({"rules": []})),
+                record_bodies: full,
                 metadata: full.then(|| json!("5")),
-                last_used_at: None,
+                previous_hash: full.then(|| format!("{:064}", id + 10)),
+                previous_expires_at: full.then(|| at(8)),
                 created_at: at(6),
                 updated_at: at(7),
+            },
+        )
+        .await;
+        kept(
+            db,
+            budget_lease::Model {
+                id,
+                key_id: id,
+                holder: format!("{id:036}"),
+                amount: i64::MAX,
+                expires_at: at(9),
+                updated_at: at(10),
             },
         )
         .await;
@@ -165,6 +184,7 @@ async fn accounting(db: &DatabaseConnection) {
                 last_success_at: None,
                 next_retry_at: full.then(|| at(10)),
                 consecutive_successes: 2,
+                transitions: full.then(|| json!([{"to": "unhealthy"}])),
             },
         )
         .await;
@@ -206,6 +226,16 @@ async fn accounting(db: &DatabaseConnection) {
         .await;
         kept(db, request_log(id, full)).await;
     }
+    kept(
+        db,
+        recorded_body::Model {
+            request_id: "0190b6a0-0000-7000-8000-000000000001".to_owned(),
+            request_body: Some("🦀".repeat(100_000).into_bytes()),
+            response_body: None,
+            created_at: at(14),
+        },
+    )
+    .await;
     kept(
         db,
         write_batch::Model {

@@ -74,7 +74,7 @@ async fn up_does_not_build_on_another_edit() {
                 "{error}"
             );
             let message = error.to_string();
-            for part in ["models.price", "`migrator check`", "`migrator fresh`"] {
+            for part in ["models.price", "`migrator check`", "`migrator rebuild`"] {
                 assert!(message.contains(part), "{message}");
             }
             assert_eq!(message.lines().count(), 1);

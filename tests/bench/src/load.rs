@@ -5,8 +5,8 @@
 //! that stalls is charged for everyone who had to wait (no coordinated omission).
 
 mod connection;
-mod prompt;
-mod verify;
+pub(crate) mod prompt;
+pub(crate) mod verify;
 
 use std::cell::RefCell;
 use std::io::Write as _;
@@ -93,11 +93,13 @@ impl Settings {
     }
 }
 
-/// How a load went. Durations are microseconds.
+/// How a load went. Durations are microseconds, and of requests that were not refused where nothing else is said.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Report {
     /// Requests answered with what the reference answers.
     pub(crate) good: u64,
+    /// Requests refused for now: 429 or 503, with `Retry-After`.
+    pub(crate) refused: u64,
     /// Requests answered with something else.
     pub(crate) wrong: u64,
     /// Requests that got no complete answer.
@@ -109,6 +111,8 @@ pub(crate) struct Report {
     pub(crate) p99_us: f64,
     pub(crate) p999_us: f64,
     pub(crate) max_us: f64,
+    /// From when a request was sent until it was refused.
+    pub(crate) refused_p99_us: f64,
     /// From the request to the first byte of its answer's body, median.
     pub(crate) first_byte_p50_us: f64,
     /// What the first wrong or failed request met.
@@ -118,7 +122,7 @@ pub(crate) struct Report {
 impl Report {
     /// Requests that the target must have seen.
     pub(crate) fn answered(&self) -> u64 {
-        self.good + self.wrong
+        self.good + self.refused + self.wrong
     }
 }
 
@@ -135,6 +139,7 @@ pub(crate) async fn print(settings: Settings) -> anyhow::Result<()> {
 struct Tally {
     latency: Histogram<u64>,
     first_byte: Histogram<u64>,
+    refused: Histogram<u64>,
     report: Report,
     verifier: Verifier,
 }
@@ -148,6 +153,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<Report> {
     let tally = Rc::new(RefCell::new(Tally {
         latency: histogram()?,
         first_byte: histogram()?,
+        refused: histogram()?,
         report: Report::default(),
         verifier: Verifier::new(settings.protocol, right)
             .context("the reference's answer is of no use")?,
@@ -218,6 +224,7 @@ impl Worker {
         let mut connection = None;
         let mut body = Vec::new();
         while let Some(due) = self.next().await {
+            let sent = Instant::now();
             let answered = async {
                 let mut open = match connection.take() {
                     Some(open) => open,
@@ -231,7 +238,7 @@ impl Worker {
                 .unwrap_or_else(|late| Err(late.into()))
             {
                 Ok((open, head)) => {
-                    self.tally.borrow_mut().answer(&head, &body, due);
+                    self.tally.borrow_mut().answer(&head, &body, due, sent);
                     connection = head.keep_alive.then_some(open);
                 }
                 Err(error) => {
@@ -253,7 +260,13 @@ impl Worker {
 }
 
 impl Tally {
-    fn answer(&mut self, head: &connection::Head, body: &[u8], due: Instant) {
+    fn answer(&mut self, head: &connection::Head, body: &[u8], due: Instant, sent: Instant) {
+        if matches!(head.status, 429 | 503) && head.retry_after {
+            self.report.refused += 1;
+            let took = sent.elapsed().as_nanos() as u64;
+            self.refused.saturating_record(took);
+            return;
+        }
         let took = |until: Instant| until.saturating_duration_since(due).as_nanos() as u64;
         self.latency.saturating_record(took(Instant::now()));
         self.first_byte.saturating_record(took(head.first_byte));
@@ -293,6 +306,7 @@ impl Tally {
             p999_us: quantile(&self.latency, 0.999),
             max_us: self.latency.max() as f64 / 1000.0,
             first_byte_p50_us: quantile(&self.first_byte, 0.5),
+            refused_p99_us: quantile(&self.refused, 0.99),
             ..self.report
         }
     }
@@ -300,7 +314,7 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
-    use simulator::{Behaviour, Fault, Point, Simulator, SimulatorSettings};
+    use simulator::{Behaviour, Fault, Point, RetryAfter, Simulator, SimulatorSettings};
 
     use super::*;
 
@@ -363,6 +377,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_is_told_when_to_come_again_was_refused() {
+        let (sim, right) = (
+            Simulator::start(SimulatorSettings::default())
+                .await
+                .unwrap(),
+            fixed().await,
+        );
+        sim.fail(Behaviour::status(429).retry_after(RetryAfter::Seconds(1)));
+        let report = load(&sim, &right, Protocol::Chat, Shape::Small, None).await;
+        assert!(report.refused > 0 && report.refused_p99_us > 0.0);
+        assert_eq!((report.good, report.wrong, report.failed), (0, 0, 0));
+    }
+
+    #[tokio::test]
     async fn what_differs_or_breaks_is_not_good() {
         let (sim, right) = (
             Simulator::start(SimulatorSettings::default())
@@ -379,6 +407,7 @@ mod tests {
                 true,
             ),
             (Behaviour::status(500), true),
+            (Behaviour::status(503), true),
             (Behaviour::fault(Fault::NoDone), true),
             (
                 Behaviour::fault(Fault::Close {

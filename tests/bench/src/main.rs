@@ -4,9 +4,11 @@
 //! generator, and the runner that pins, interleaves and measures. Build it for release; its figures mean nothing
 //! otherwise.
 
+mod admin;
 mod bare;
 mod load;
 mod run;
+mod soak;
 
 use clap::{Parser, Subcommand};
 
@@ -29,6 +31,8 @@ enum Command {
     Load(load::Settings),
     /// Starts everything, measures in turns, and prints a table.
     Run(run::Settings),
+    /// Mixed traffic for minutes with every kind of fault, and whether the books add up at the end.
+    Soak(soak::Settings),
 }
 
 /// One thread: what is measured is pinned to one core.
@@ -39,5 +43,6 @@ async fn main() -> anyhow::Result<()> {
         Command::BareInspect(settings) => bare::serve(settings, bare::Kind::Inspect).await,
         Command::Load(settings) => load::print(settings).await,
         Command::Run(settings) => run::run(settings).await,
+        Command::Soak(settings) => soak::run(settings).await,
     }
 }

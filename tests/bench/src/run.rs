@@ -5,7 +5,8 @@
 //! median over the rounds.
 
 mod gateway;
-mod process;
+mod overload;
+pub(crate) mod process;
 mod report;
 mod scenario;
 
@@ -45,7 +46,7 @@ pub(crate) struct Settings {
     #[arg(long, default_value_t = 1.0)]
     warmup: f64,
     /// Scenarios to run, comma-separated.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Scenario::Small, Scenario::Large, Scenario::Stream, Scenario::Steady, Scenario::Translate])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Scenario::Small, Scenario::Large, Scenario::Stream, Scenario::Steady, Scenario::Translate, Scenario::Overload])]
     scenarios: Vec<Scenario>,
     /// Requests per second of the steady scenario.
     #[arg(long, default_value_t = 2000.0)]
@@ -77,8 +78,8 @@ struct System {
 }
 
 /// The provider's key: clients of the gateway and of `bare-inspect` do not have it.
-const PROVIDER_KEY: &str = "sk-provider";
-const CLIENT_KEY: &str = "sk-client";
+pub(crate) const PROVIDER_KEY: &str = "sk-provider";
+pub(crate) const CLIENT_KEY: &str = "sk-client";
 
 /// Runs the benchmark; an error when a system answered wrongly or the gateway's books do not add up.
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
@@ -140,6 +141,11 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         upstream,
     };
     let mut results = bench.measure(&mut systems)?;
+    if settings.scenarios.contains(&Scenario::Overload)
+        && let Some(system) = systems.last_mut().filter(|_| gateway.is_some())
+    {
+        results.overload = overload::measure(&bench, system)?;
+    }
     std::thread::sleep(Duration::from_secs(2));
     for system in &mut systems {
         system.remember_memory()?;
@@ -163,6 +169,15 @@ fn settle(gateway: Gateway, system: System) -> anyhow::Result<Accounting> {
         lost: system.lost,
         rows: gateway.rows()?,
     })
+}
+
+/// How a load is given.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    /// Requests per second; none for as many as are answered.
+    rate: Option<f64>,
+    /// As many as the load generator has by itself, if none.
+    connections: Option<usize>,
 }
 
 struct Bench<'a> {
@@ -202,6 +217,21 @@ impl Bench<'_> {
     }
 
     fn load(&self, system: &mut System, case: &Case, seconds: f64) -> anyhow::Result<Report> {
+        let is_steady = case.scenario == Scenario::Steady;
+        let pace = Pace {
+            rate: is_steady.then_some(self.settings.rate),
+            connections: None,
+        };
+        self.load_at(system, case, seconds, pace)
+    }
+
+    fn load_at(
+        &self,
+        system: &mut System,
+        case: &Case,
+        seconds: f64,
+        pace: Pace,
+    ) -> anyhow::Result<Report> {
         let mut command = self.cores.load(&self.myself);
         command.args([
             "load",
@@ -220,8 +250,11 @@ impl Bench<'_> {
         command.args(["--model", case.model()]);
         command.args(["--protocol", &name(case.protocol())]);
         command.args(["--shape", &name(case.shape)]);
-        if case.scenario == Scenario::Steady {
-            command.args(["--rate", &self.settings.rate.to_string()]);
+        if let Some(rate) = pace.rate {
+            command.args(["--rate", &rate.to_string()]);
+        }
+        if let Some(connections) = pace.connections {
+            command.args(["--connections", &connections.to_string()]);
         }
         let output = command
             .stderr(std::process::Stdio::inherit())
@@ -289,6 +322,11 @@ impl System {
         self.process.as_ref().map(Spawned::cpu).transpose()
     }
 
+    fn peak_kb(&self) -> anyhow::Result<u64> {
+        let process = self.process.as_ref().context("it is no process of ours")?;
+        Ok(process.memory()?.peak_kb)
+    }
+
     fn remember_memory(&mut self) -> anyhow::Result<()> {
         if let Some(process) = &self.process {
             let memory = process.memory()?;
@@ -299,7 +337,7 @@ impl System {
 }
 
 /// Runs a command that must succeed.
-fn succeed(command: &mut Command) -> anyhow::Result<String> {
+pub(crate) fn succeed(command: &mut Command) -> anyhow::Result<String> {
     let output = command
         .output()
         .with_context(|| format!("cannot run {:?}", command.get_program()))?;

@@ -1,7 +1,7 @@
 """Checks that rows, sums, metrics and journals tell the same story."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from .database import Database, Row
 from .gateway import Gateway
@@ -16,6 +16,30 @@ def is_failed(attempt: Row) -> bool:
     """Held against the provider; what the client did itself is not."""
     error_class = attempt["error_class"]
     return error_class is not None and not error_class.startswith("client_")
+
+
+def costs_over_attempts(rows: Iterable[Row], of: Callable[[Row, Row], int | str]) -> dict[tuple[int | str, str], int]:
+    """Nano-USD by what a row and its attempt count for, and UTC day; what was never priced is missing."""
+    days: dict[tuple[int | str, str], int] = Counter()
+    for row in rows:
+        costs = [attempt["cost"] for attempt in row["attempts"] if attempt["cost"] is not None]
+        assert row["cost"] == (sum(costs) if costs else None), row
+        for attempt in row["attempts"]:
+            if attempt["cost"] is not None:
+                days[of(row, attempt), str(row["created_at"].date())] += attempt["cost"]
+    return dict(days)
+
+
+def assert_costs_agree(database: Database) -> None:
+    """What attempts cost, what their rows do, and what the days of providers and of keys do: alike to the nano-dollar."""
+    rows = database.request_logs()
+    for table, column, of in (
+        ("provider_stats", "provider_id", lambda row, attempt: attempt["provider_id"]),
+        ("key_usage", "key_name", lambda row, attempt: row["user_id"]),
+    ):
+        stored = database.rows(f"SELECT * FROM {table} WHERE cost IS NOT NULL")
+        days = {(row[column], row["date"]): row["cost"] for row in stored}
+        assert days == costs_over_attempts(rows, of), table
 
 
 def sums_over_attempts(rows: Iterable[Row]) -> dict[tuple[int, str], Sums]:
@@ -47,6 +71,7 @@ def assert_sums_agree(database: Database) -> None:
         assert {name: row[name] for name in sums} == dict(sums)
         assert row["avg_response_time"] in average(sums)
     keys = database.rows("SELECT * FROM key_usage")
+    assert_costs_agree(database)
     for name in ("total_requests", "success_requests", "failed_requests", "total_tokens"):
         assert sum(row[name] for row in keys) == sum(sums[name] for sums in expected.values())
 
@@ -133,4 +158,9 @@ def assert_metrics_match(gateway: Gateway, stack: Stack, rows: list[Row]) -> Non
     assert metrics["gateway_requests_in_flight"] == 0
     kinds = {"prompt": "prompt_tokens", "completion": "completion_tokens"}
     for kind, column in kinds.items():
-        assert metrics[f'gateway_tokens_total{{kind="{kind}"}}'] == sum(row[column] for row in rows)
+        used = [
+            count
+            for name, count in metrics.items()
+            if name.startswith("gateway_tokens_total{") and f'kind="{kind}"' in name
+        ]
+        assert sum(used) == sum(row[column] for row in rows)

@@ -22,7 +22,8 @@ class Result:
     attempts: int | None = None
     provider: str | None = None
     error: Exception | None = None
-    #: When its end was seen, by `time.time()`.
+    #: When it was begun and its end was seen, by `time.time()`.
+    started_at: float = 0.0
     ended_at: float = 0.0
 
     @property
@@ -37,7 +38,7 @@ def prompt(index: int) -> str:
 
 def one(client: openai.OpenAI, model: str, index: int, text: str | None = None) -> Result:
     """Odd ones stream, every other stream asks for its usage."""
-    result = Result(index, stream=index % 2 == 1)
+    result = Result(index, stream=index % 2 == 1, started_at=time.time())
     wants_usage = index % 4 == 1
     options = {"stream_options": {"include_usage": True}} if wants_usage else {}
     messages = [{"role": "user", "content": text or result.prompt}]

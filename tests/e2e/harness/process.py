@@ -45,6 +45,8 @@ class Process:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            # Python ignores SIGXFSZ. Its children do so too, as a write beyond a limit is to be an error, as on a full disk.
+            restore_signals=False,
         )
         self._output = {"stdout": bytearray(), "stderr": bytearray()}
         pipes = [("stdout", self._child.stdout), ("stderr", self._child.stderr)]
@@ -72,6 +74,10 @@ class Process:
     def exit_code(self) -> int | None:
         """None while it runs; negative when a signal ended it."""
         return self._child.poll()
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
 
     def send(self, number: signal.Signals) -> None:
         self._child.send_signal(number)

@@ -37,8 +37,8 @@ class Simulator:
     def __init__(self, name: str, *arguments: str) -> None:
         self.name = name
         flags = ["--listen", "127.0.0.1:0", "--name", name, "--journal", "20000", *arguments]
-        self._process = Process("simulator", *flags)
-        self.base_url = wait_for(lambda: self._process.stdout.strip(), f"address of simulator {name}")
+        self.process = Process("simulator", *flags)
+        self.base_url = wait_for(lambda: self.process.stdout.strip(), f"address of simulator {name}")
         self._control = httpx.Client(base_url=self.base_url.removesuffix("/v1") + "/_sim", timeout=10)
 
     def script(self, *rules: Json) -> None:
@@ -69,7 +69,7 @@ class Simulator:
 
     def close(self) -> None:
         self._control.close()
-        self._process.end()
+        self.process.end()
 
 
 def mark(prompt: str, /, at: Simulator | None = None, **behaviour: Any) -> str:

@@ -28,13 +28,13 @@ fn the_commands_do_what_their_help_says() {
         for command in ["fresh", "refresh"] {
             assert_eq!(
                 scratch.run(&[command, "--yes"]),
-                said("15 tables created anew")
+                said("19 tables created anew")
             );
             assert!(scratch.run(&["status"]).1.contains("models: 0 rows"));
         }
         assert_eq!(
             scratch.run(&["reset", "--yes"]),
-            said("all 15 tables are gone")
+            said("all 19 tables are gone")
         );
         let (code, status, _) = scratch.run(&["status"]);
         assert_eq!(code, 0);
@@ -65,7 +65,7 @@ fn check_prints_a_line_for_each_difference_and_fails() {
             }
             _ => scratch.run(&["check"]),
         };
-        assert_eq!((code, lines.lines().count()), (1, 16), "{lines}");
+        assert_eq!((code, lines.lines().count()), (1, 20), "{lines}");
         scratch.run(&["up"]);
         scratch.sql("ALTER TABLE models DROP COLUMN remark");
         scratch.sql("ALTER TABLE leases ADD COLUMN extra INTEGER");
@@ -84,7 +84,7 @@ fn check_prints_a_line_for_each_difference_and_fails() {
         let (code, said, error) = scratch.run(&["up"]);
         assert_eq!((code, said.as_str()), (1, ""));
         assert!(
-            error.contains("`migrator check`") && error.contains("`migrator fresh`"),
+            error.contains("`migrator check`") && error.contains("`migrator rebuild`"),
             "{error}"
         );
         assert_eq!(error.lines().count(), 1);

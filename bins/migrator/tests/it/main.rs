@@ -7,4 +7,5 @@
 
 mod at_once;
 mod command;
+mod rows;
 mod scratch;

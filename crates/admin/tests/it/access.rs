@@ -1,6 +1,6 @@
 //! Who gets in, and what everybody may see.
 
-use admin::{AdminKey, AdminState};
+use admin::{AdminKey, AdminState, Gate};
 use axum::body::Body;
 use http::{Method, Request};
 use serde_json::json;
@@ -32,7 +32,7 @@ async fn only_the_admin_key_opens() {
             assert!(
                 answer
                     .error(401, "unauthorized")
-                    .contains("not the admin key")
+                    .contains("not an admin key")
             );
             assert!(answer.headers.contains_key("www-authenticate"));
         }
@@ -51,7 +51,11 @@ async fn without_an_admin_key_the_api_is_closed() {
         database: api.database.clone(),
         catalog: api.catalog.clone(),
         health: api.health.clone(),
-        admin_key: None,
+        gate: Gate::new(None, api.database.clone()),
+        tail: api.tail.clone(),
+        ending: api.ending.clone(),
+        settings: [].into(),
+        scratch: std::env::temp_dir().into(),
     });
     for header in [None, Some("Bearer "), Some("Bearer x")] {
         let response = closed.clone().oneshot(request("/api/models", header)).await;

@@ -1,6 +1,6 @@
 //! A gateway's admin side without a gateway: database, catalog, health and router.
 
-use admin::{AdminKey, AdminState};
+use admin::{AdminKey, AdminState, Gate, Origin};
 use axum::{Router, body::Body};
 use catalog::{Catalog, CatalogSettings, Poller, Secrets, Snapshot};
 use health::{Health, Moment, Settings, WatchedAssociation, WatchedProvider};
@@ -9,7 +9,9 @@ use http_body_util::BodyExt;
 use sea_orm::DatabaseConnection;
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use stats::Tail;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use upstream::{Clients, NetworkPolicy};
 
@@ -22,6 +24,9 @@ pub(crate) struct Api {
     pub(crate) catalog: Catalog,
     pub(crate) health: Health,
     pub(crate) database: DatabaseConnection,
+    pub(crate) tail: Tail,
+    /// Cancelled when the gateway shuts down.
+    pub(crate) ending: CancellationToken,
     /// Until a test runs it.
     pub(crate) poller: Option<Poller>,
     url: String,
@@ -93,11 +98,16 @@ impl Api {
         migration::up(&database).await.unwrap();
         let health = Health::new(&Settings::default());
         let (catalog, poller) = load(database.clone(), secret_key, health.clone()).await;
+        let (tail, ending) = (Tail::default(), CancellationToken::new());
         let router = admin::router(AdminState {
             database: database.clone(),
             catalog: catalog.clone(),
             health: health.clone(),
-            admin_key: AdminKey::new(&ADMIN_KEY.into()),
+            gate: Gate::new(AdminKey::new(&ADMIN_KEY.into()), database.clone()),
+            tail: tail.clone(),
+            ending: ending.clone(),
+            settings: [setting()].into(),
+            scratch: std::env::temp_dir().into(),
         });
         Self {
             router,
@@ -105,6 +115,8 @@ impl Api {
             poller: Some(poller),
             health,
             database,
+            tail,
+            ending,
             url,
             _folder: None,
         }
@@ -122,7 +134,7 @@ impl Api {
         Answer {
             status: head.status,
             headers: head.headers,
-            text: String::from_utf8(bytes.to_vec()).unwrap(),
+            text: String::from_utf8_lossy(&bytes).into_owned(),
         }
     }
 
@@ -137,6 +149,27 @@ impl Api {
                 .body(body.to_string().into()),
             None => request.body(Body::empty()),
         };
+        self.send(request.unwrap()).await
+    }
+
+    /// As with [`ADMIN_KEY`], with another key, from an address.
+    pub(crate) async fn call_as(
+        &self,
+        (key, ip): (&str, Option<&str>),
+        (method, path): (Method, &str),
+        body: Option<Value>,
+    ) -> Answer {
+        let origin = Origin {
+            ip: ip.map(|ip| ip.parse().unwrap()),
+            request_id: Some("the-request".to_owned()),
+        };
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {key}"))
+            .header("content-type", "application/json")
+            .extension(origin)
+            .body(body.map_or_else(Body::empty, |body| body.to_string().into()));
         self.send(request.unwrap()).await
     }
 
@@ -184,6 +217,7 @@ async fn load(
 ) -> (Catalog, Poller) {
     let secret_key = secret_key.map(SecretString::from);
     let settings = CatalogSettings {
+        file: None,
         database,
         secrets: Secrets::new(secret_key.as_ref()).unwrap(),
         clients: Clients::new(NetworkPolicy::Any),
@@ -204,8 +238,18 @@ fn watch(health: &Health, snapshot: &Snapshot) {
             candidate,
             provider,
             revision,
-            cost: None,
+            cost: snapshot.price(candidate).and_then(|it| it.expected()),
         })
         .collect();
     health.configure(&providers, &associations, Moment::now());
+}
+
+/// The one setting that the process is told to have been started with.
+fn setting() -> admin::Setting {
+    admin::Setting {
+        name: "GATEWAY_LISTEN".to_owned(),
+        value: Some("127.0.0.1:8000".to_owned()),
+        source: "default",
+        about: "Address and port to listen on".to_owned(),
+    }
 }

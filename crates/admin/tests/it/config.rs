@@ -1,8 +1,9 @@
 //! Models, associations and keys: what may be written, and what comes back.
 
-use serde_json::{Value, json};
-
 use crate::api::Api;
+use entities::{budget_lease, key_usage};
+use sea_orm::{ActiveValue::Set, EntityTrait};
+use serde_json::{Value, json};
 
 /// Every bad input of a resource, and the field its refusal names. `good` is what is otherwise sent.
 async fn refuses(api: &Api, path: &str, good: &Value, cases: &[(Value, &str)]) {
@@ -63,7 +64,8 @@ async fn a_model_has_its_columns_and_defaults() {
         body.as_object_mut().unwrap().remove(stamp);
     }
     let expected = json!({
-        "id": 1, "name": "gpt", "remark": null, "max_retry": 3, "timeout": 30, "enabled": true, "associations": 0
+        "id": 1, "name": "gpt", "remark": null, "max_retry": 3, "timeout": 30, "enabled": true, "associations": 0,
+        "declared_by": null
     });
     assert_eq!(body, expected);
     let changes = json!({"remark": "r", "max_retry": 0, "timeout": 5, "enabled": false});
@@ -209,6 +211,20 @@ async fn bad_keys_are_refused_by_field() {
             json!({"allowed_providers": vec!["p"; 1001]}),
             "allowed_providers",
         ),
+        (json!({"budgets": 5}), "budgets"),
+        (json!({"budgets": {"week": "5"}}), "budgets.week"),
+        (json!({"budgets": {"day": 5}}), "budgets.day"),
+        (json!({"budgets": {"day": "-5"}}), "budgets.day"),
+        (
+            json!({"budgets": {"month": "0.0000000001"}}),
+            "budgets.month",
+        ),
+        (json!({"budgets": {"total": "1e3"}}), "budgets.total"),
+        (
+            json!({"budgets": {"day": "1", "warn_at": 80}}),
+            "budgets.warn_at",
+        ),
+        (json!({"budgets": {"unpriced": "free"}}), "budgets.unpriced"),
         (json!({"metadata": "x"}), "metadata"),
         (json!({"metadata": {"x": "y".repeat(17_000)}}), "metadata"),
         (json!({"key": "sk-mine"}), "key"),
@@ -221,7 +237,7 @@ async fn bad_keys_are_refused_by_field() {
 async fn a_key_is_told_once_and_works_until_it_does_not() {
     let api = Api::start().await;
     let body = json!({
-        "name": "ci", "allowed_models": ["a", "b", "a"], "expires_at": "2999-01-01T00:00:00Z",
+        "name": "ci", "allowed_models": ["a", "gpt-*", "a"], "expires_at": "2999-01-01T00:00:00Z",
         "metadata": {"team": {"name": "x", "old": null}},
     });
     let created = api.post("/api/keys", body).await;
@@ -235,14 +251,14 @@ async fn a_key_is_told_once_and_works_until_it_does_not() {
         found.cloned()
     };
     let known = accepted().unwrap();
-    assert!(known.may_use_model("a") && !known.may_use_model("c"));
+    assert!(known.may_use_model("a") && known.may_use_model("gpt-5") && !known.may_use_model("c"));
     let seen = api.get(&one).await;
     let listed = api.get("/api/keys").await;
     assert!(!seen.text.contains(&key) && !listed.text.contains(&key));
     assert!(!seen.text.contains("hash"), "{}", seen.text);
     let seen = seen.ok();
     assert!(key.starts_with(seen["key_prefix"].as_str().unwrap()));
-    assert_eq!(seen["allowed_models"], json!(["a", "b"]));
+    assert_eq!(seen["allowed_models"], json!(["a", "gpt-*"]));
     assert_eq!(seen["metadata"], json!({"team": {"name": "x"}}));
     api.patch(&one, json!({"enabled": false})).await.ok();
     assert_eq!(accepted(), Err(access::Denied::Disabled));
@@ -257,6 +273,142 @@ async fn a_key_is_told_once_and_works_until_it_does_not() {
     assert!(accepted().unwrap().may_use_model("c"));
     assert_eq!(api.delete(&one).await.status, 204);
     assert_eq!(accepted(), Err(access::Denied::Unknown));
+}
+
+#[tokio::test]
+async fn budgets_are_merged_kept_and_in_force() {
+    let api = Api::start().await;
+    let budgets = json!({"day": "10.00", "month": "200", "total": null});
+    let created = api
+        .post("/api/keys", json!({"name": "ci", "budgets": budgets}))
+        .await
+        .ok();
+    let stored =
+        json!({"day": "10", "month": "200", "total": null, "warn_at": 0.8, "unpriced": "allow"});
+    assert_eq!(created["budgets"], stored);
+    let one = format!("/api/keys/{}", created["id"]);
+    let budget = || {
+        let snapshot = api.catalog.snapshot();
+        let key = snapshot.keys.keys().next().unwrap();
+        key.budget.map(|budget| budget.caps)
+    };
+    assert_eq!(budget().unwrap().day, Some(10_000_000_000));
+    // What was read can be written back.
+    api.patch(&one, json!({"budgets": stored})).await.ok();
+    let less = json!({"budgets": {"day": null, "warn_at": 0.5}});
+    let changed = api.patch(&one, less).await.ok();
+    assert_eq!(changed["budgets"]["day"], json!(null));
+    assert_eq!(changed["budgets"]["month"], "200");
+    assert_eq!(budget().unwrap().day, None);
+    api.patch(&one, json!({"name": "other"}))
+        .await
+        .invalid("name");
+    let none = json!({"name": "other", "budgets": {"month": null}});
+    assert_eq!(api.patch(&one, none).await.ok()["budgets"], json!(null));
+    assert_eq!(budget(), None);
+}
+
+#[tokio::test]
+async fn a_key_tells_what_it_used_and_what_is_left() {
+    let api = Api::start().await;
+    let budgets = json!({"day": "0.5", "total": "1.5", "warn_at": 0.5});
+    let key = api
+        .post("/api/keys", json!({"name": "ci", "budgets": budgets}))
+        .await
+        .ok();
+    let today = chrono::Utc::now().date_naive();
+    let day = |date, cost| key_usage::ActiveModel {
+        key_name: Set("ci".to_owned()),
+        date: Set(date),
+        total_requests: Set(2),
+        prompt_tokens: Set(30),
+        completion_tokens: Set(10),
+        total_tokens: Set(40),
+        cost: Set(Some(cost)),
+        last_used_at: Set(date.and_hms_opt(1, 2, 3).map(|at| at.and_utc())),
+        ..Default::default()
+    };
+    let days = [
+        day(today, 500_000_001),
+        day(today - chrono::Days::new(40), 300_000_000),
+    ];
+    key_usage::Entity::insert_many(days)
+        .exec(&api.database)
+        .await
+        .unwrap();
+    let lease = |holder: &str, seconds| budget_lease::ActiveModel {
+        key_id: Set(1),
+        holder: Set(holder.to_owned()),
+        amount: Set(7_000_000),
+        expires_at: Set(chrono::Utc::now() + chrono::TimeDelta::seconds(seconds)),
+        ..Default::default()
+    };
+    budget_lease::Entity::insert_many([lease("a", 60), lease("b", 60), lease("c", -60)])
+        .exec(&api.database)
+        .await
+        .unwrap();
+    let told = api.get(&format!("/api/keys/{}", key["id"])).await.ok();
+    let usage = json!({"attempts": 4, "prompt_tokens": 60, "completion_tokens": 20, "total_tokens": 80, "cost": "0.800000001"});
+    assert_eq!(told["usage"], usage);
+    let spending = &told["spending"];
+    assert_eq!(spending["leased"], "0.014");
+    let state = |period: &str| {
+        let one = &spending[period];
+        (
+            one["spent"].as_str().unwrap(),
+            one["remaining"].as_str(),
+            one["state"].as_str(),
+        )
+    };
+    assert_eq!(state("day"), ("0.500000001", Some("0"), Some("exhausted")));
+    assert_eq!(state("month"), ("0.500000001", None, None));
+    assert_eq!(
+        state("total"),
+        ("0.800000001", Some("0.699999999"), Some("warning"))
+    );
+    assert!(spending["day"]["resets_at"].is_string());
+    assert_eq!(spending["total"]["resets_at"], json!(null));
+    assert!(
+        told["last_used_at"]
+            .as_str()
+            .unwrap()
+            .starts_with(&today.to_string())
+    );
+}
+
+#[tokio::test]
+async fn a_rotated_key_has_two_secrets_for_a_while() {
+    let api = Api::start().await;
+    let first = api.post("/api/keys", json!({"name": "ci"})).await.ok();
+    let path = format!("/api/keys/{}/rotate", first["id"]);
+    let second = api.post(&path, json!({"overlap_seconds": 60})).await;
+    assert_eq!(second.status, 200);
+    let second = second.ok();
+    let accepted = |key: &Value, seconds| {
+        let snapshot = api.catalog.snapshot();
+        let at = chrono::Utc::now() + chrono::TimeDelta::seconds(seconds);
+        snapshot
+            .keys
+            .authenticate(key["key"].as_str(), at)
+            .map(|key| key.name.to_string())
+    };
+    assert_eq!(accepted(&first, 0), Ok("ci".to_owned()));
+    assert_eq!(accepted(&first, 61), Err(access::Denied::Expired));
+    assert_eq!(accepted(&second, 61), Ok("ci".to_owned()));
+    // The key's own end is also that of the one before.
+    let soon = chrono::Utc::now() + chrono::TimeDelta::seconds(30);
+    let one = format!("/api/keys/{}", first["id"]);
+    api.patch(&one, json!({"expires_at": soon})).await.ok();
+    assert_eq!(accepted(&first, 31), Err(access::Denied::Expired));
+    let third = api.post(&path, json!({"overlap_seconds": 0})).await.ok();
+    assert_eq!(third["previous_expires_at"], json!(null));
+    assert_eq!(accepted(&second, 0), Err(access::Denied::Unknown));
+    for bad in [json!(-1), json!(2_592_001), json!("60"), json!(1.5)] {
+        api.post(&path, json!({"overlap_seconds": bad}))
+            .await
+            .invalid("overlap_seconds");
+    }
+    assert_eq!(api.post("/api/keys/9/rotate", json!({})).await.status, 404);
 }
 
 #[tokio::test]

@@ -3,14 +3,21 @@
 
 mod access;
 mod api;
+mod audit;
+mod batch;
 mod clouds;
 mod config;
 mod document;
 mod engines;
+mod foreign;
+mod import_export;
 mod live;
 mod pages;
 mod policies;
+mod prices;
 mod providers;
 mod records;
+mod roles;
 mod routing;
+mod tail;
 mod upstream_calls;

@@ -20,10 +20,13 @@ async fn a_policy_replaces_the_one_before() {
     let defaults = json!({
         "model_id": model, "strategy": "weighted", "connect_timeout": 5.0, "first_content_timeout": 30.0,
         "response_timeout": 300.0, "stream_idle_timeout": 60.0, "total_timeout": null,
-        "skip_malformed_events": false, "is_default": true,
+        "hedge_after_ms": null, "hedge_percentile": null, "heartbeat_after_ms": null,
+        "verified_resume": false, "skip_malformed_events": false, "guards": null, "record_bodies": false,
+        "is_default": true, "declared_by": null,
     });
     assert_eq!(api.get(&path).await.ok(), defaults);
-    let set = json!({"strategy": "least_busy", "connect_timeout": 0.25, "total_timeout": 90, "skip_malformed_events": true});
+    let set = json!({"strategy": "least_busy", "connect_timeout": 0.25, "total_timeout": 90, "skip_malformed_events": true,
+        "hedge_after_ms": 300, "hedge_percentile": 95, "heartbeat_after_ms": 2_000});
     let seen = api.put(&path, set).await.ok();
     assert_eq!(seen["strategy"], "least_busy");
     assert_eq!(seen["connect_timeout"], 0.25);
@@ -35,6 +38,12 @@ async fn a_policy_replaces_the_one_before() {
     assert_eq!(route.strategy(), Strategy::LeastBusy);
     assert_eq!(live.policy.clocks.connect.as_millis(), 250);
     assert!(live.policy.skip_malformed_events);
+    let hedging = live.policy.hedging.unwrap();
+    assert_eq!(hedging.percentile, Some(95));
+    assert_eq!(hedging.after.unwrap().as_millis(), 300);
+    assert_eq!(live.policy.heartbeat.unwrap().as_secs(), 2);
+    let told = ["hedge_after_ms", "hedge_percentile", "heartbeat_after_ms"].map(|name| &seen[name]);
+    assert_eq!(told, [300, 95, 2_000]);
     let again = api.put(&path, json!({"stream_idle_timeout": 7})).await.ok();
     assert_eq!(again["strategy"], "weighted");
     assert_eq!(again["connect_timeout"], 5.0);
@@ -73,9 +82,20 @@ async fn bad_policies_are_refused_by_field() {
         (json!({"stream_idle_timeout": "60"}), "stream_idle_timeout"),
         (json!({"total_timeout": 1e300}), "total_timeout"),
         (json!({"skip_malformed_events": 1}), "skip_malformed_events"),
-        (json!({"hedge_after_ms": 100}), "hedge_after_ms"),
-        (json!({"heartbeat_after_ms": null}), "heartbeat_after_ms"),
-        (json!({"verified_resume": false}), "verified_resume"),
+        (json!({"hedge_after_ms": 0}), "hedge_after_ms"),
+        (json!({"hedge_after_ms": 1.5}), "hedge_after_ms"),
+        (json!({"hedge_percentile": 100}), "hedge_percentile"),
+        (json!({"heartbeat_after_ms": 99}), "heartbeat_after_ms"),
+        (json!({"verified_resume": "yes"}), "verified_resume"),
+        (json!({"record_bodies": 1}), "record_bodies"),
+        (
+            json!({"guards": {"rules": [{"name": "a", "pattern": "(", "action": "deny"}]}}),
+            "guards.rules[0].pattern",
+        ),
+        (
+            json!({"guards": {"moderation": {"url": "ftp://m"}}}),
+            "guards.moderation.url",
+        ),
     ] {
         api.put(&path, body).await.invalid(field);
     }

@@ -151,9 +151,10 @@ async fn a_provider_is_shown_with_its_defaults() {
     }
     let expected = json!({
         "id": 1, "name": "p", "type": "openai", "enabled": true, "problem": null, "health": "healthy",
+        "declared_by": null,
         "config": {
             "base_url": null, "api_key": null, "priority": 100, "weight": 100, "headers": {}, "proxy": null,
-            "ca_file": null, "api": null, "urls": null, "models": {},
+            "ca_file": null, "api": null, "urls": null, "models": {}, "max_concurrent": null, "rpm": null, "tpm": null,
         },
     });
     assert_eq!(created, expected);
@@ -179,7 +180,9 @@ async fn keys_go_in_and_do_not_come_out() {
     let header = json!({"config": {"headers": {"X-Secret": "header-0123456789"}}});
     api.patch(&one, header).await.ok();
     let raw = stored(&api, id).await;
-    assert!(raw["api_key"].as_str().unwrap().starts_with("sealed:v1:"));
+    for sealed in [&raw["api_key"], &raw["headers"]["x-secret"]] {
+        assert!(sealed.as_str().unwrap().starts_with("sealed:v1:"), "{raw}");
+    }
     for answer in [
         api.get(&one).await,
         api.get("/api/providers").await,
@@ -192,6 +195,39 @@ async fn keys_go_in_and_do_not_come_out() {
     assert_eq!(seen["config"]["api_key"], "****cdef");
     assert_eq!(seen["config"]["headers"], json!({"x-secret": "****6789"}));
     assert_eq!(authorization(&api, id).unwrap(), format!("Bearer {KEY}"));
+}
+
+#[tokio::test]
+async fn a_header_can_be_a_reference() {
+    let api = Api::start().await;
+    let id = api.provider("p").await;
+    let one = format!("/api/providers/{id}");
+    let set = |value: &str| json!({"config": {"headers": {"x-home": value}}});
+    let seen = api.patch(&one, set("env:HOME")).await.ok();
+    assert_eq!(seen["config"]["headers"]["x-home"], "env:HOME");
+    let headers = {
+        let snapshot = api.catalog.current();
+        snapshot.provider(router::ProviderId(id)).unwrap().headers()
+    };
+    assert_eq!(
+        headers["x-home"].to_str().unwrap(),
+        std::env::var("HOME").unwrap()
+    );
+    for bad in ["env:", "file:relative"] {
+        let answer = api.patch(&one, set(bad)).await;
+        answer.invalid("config.headers.x-home");
+    }
+    let missing = api.patch(&one, set("env:NO_SUCH_VARIABLE")).await;
+    missing.invalid("config.headers");
+    // Where the provider moves, a reference that the call itself gives is meant for the new place.
+    let moved = |config: Value| api.patch(&one, json!({ "config": config }));
+    let elsewhere = "http://127.0.0.1:10/v1";
+    let kept = json!({"base_url": elsewhere, "api_key": "sk-another-key-12"});
+    moved(kept).await.invalid("config.headers.x-home");
+    let given = json!({
+        "base_url": elsewhere, "api_key": "sk-another-key-12", "headers": {"x-home": "env:HOME"},
+    });
+    moved(given).await.ok();
 }
 
 #[tokio::test]
@@ -209,10 +245,9 @@ async fn a_mask_keeps_what_it_hides() {
     assert_eq!(stored(&api, id).await, before);
     let headers = json!({"config": {"headers": {"X-Secret": "****6789", "X-TWO": null}}});
     api.patch(&one, headers).await.ok();
-    assert_eq!(
-        stored(&api, id).await["headers"],
-        json!({"x-secret": "header-0123456789"})
-    );
+    let kept = stored(&api, id).await["headers"].clone();
+    assert_eq!(kept["x-secret"], before["headers"]["x-secret"]);
+    assert_eq!(kept.as_object().unwrap().len(), 1);
     let other = json!({"config": {"api_key": "sk-another-key-12"}});
     api.patch(&one, other).await.ok();
     assert_eq!(authorization(&api, id).unwrap(), "Bearer sk-another-key-12");

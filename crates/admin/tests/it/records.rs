@@ -66,12 +66,30 @@ async fn logs_are_filtered_and_paged() {
         (format!("?from={}&to={}", stamp(4), stamp(2)), vec![3, 2]),
         ("?from=2999-01-01".to_owned(), vec![]),
         ("?model=none".to_owned(), vec![]),
+        ("?text=ODD".to_owned(), vec![5, 3, 1]),
+        ("?text=quest-4&model=even".to_owned(), vec![4]),
+        ("?text=dev&limit=2&cursor=0-5".to_owned(), vec![4, 3]),
+        ("?text=".to_owned(), vec![6, 5, 4, 3, 2, 1]),
         ("?limit=2".to_owned(), vec![6, 5]),
-        ("?limit=2&cursor=5".to_owned(), vec![4, 3]),
     ] {
         assert_eq!(ids(&api, &query).await, expected, "{query}");
     }
-    for field in ["provider_id", "status_code", "stream", "from", "to"] {
+    let first = api.get("/api/logs?limit=2&provider_id=7").await.ok();
+    let next = first["next"].as_str().unwrap();
+    let rest = format!("?limit=2&provider_id=7&cursor={next}");
+    assert_eq!(ids(&api, &rest).await, [2]);
+    assert_eq!(
+        ids(&api, &format!("?limit=9&cursor={next}")).await,
+        [3, 2, 1]
+    );
+    for field in [
+        "provider_id",
+        "status_code",
+        "stream",
+        "from",
+        "to",
+        "cursor",
+    ] {
         api.get(&format!("/api/logs?{field}=x"))
             .await
             .invalid(field);
@@ -206,6 +224,200 @@ async fn figures_are_told_per_day() {
     }
 }
 
+/// Two days of two providers and of two keys; and logged requests.
+async fn with_usage() -> (Api, [i64; 2]) {
+    let api = Api::start().await;
+    let provider = api.provider("p, the first").await;
+    let other = api.provider("other").await;
+    let day = |day: &str| Set(day.parse().unwrap());
+    let days = [
+        ("2026-01-30", provider, 2, Some(1_500_000_000)),
+        ("2026-01-31", provider, 3, None),
+        ("2026-01-31", other, 9, Some(1)),
+    ];
+    let rows = days.map(
+        |(date, provider_id, count, cost)| provider_stats::ActiveModel {
+            provider_id: Set(provider_id),
+            date: day(date),
+            total_requests: Set(count),
+            total_tokens: Set(10 * count),
+            cost: Set(cost),
+            ..Default::default()
+        },
+    );
+    let insert = provider_stats::Entity::insert_many(rows);
+    insert.exec(&api.database).await.unwrap();
+    let days = [
+        ("2026-01-30", "ci", 2, Some(1_500_000_000)),
+        ("2026-01-31", "ci", 5, Some(i64::from(u32::MAX))),
+        ("2026-01-31", "dev", 1, None),
+    ];
+    let keys = days.map(|(date, name, count, cost)| key_usage::ActiveModel {
+        key_name: Set(name.to_owned()),
+        date: day(date),
+        total_requests: Set(count),
+        prompt_tokens: Set(4),
+        cost: Set(cost),
+        ..Default::default()
+    });
+    let insert = key_usage::Entity::insert_many(keys);
+    insert.exec(&api.database).await.unwrap();
+    let times = [
+        "2026-01-29T23:59:59.9Z",
+        "2026-01-30T00:00:00Z",
+        "2026-01-31T23:59:59.9Z",
+        "2026-02-01T00:00:00Z",
+    ];
+    let logged = times
+        .iter()
+        .zip(1..)
+        .map(|(at, number)| request_log::ActiveModel {
+            model: Set("=even".to_owned()),
+            cost: Set((number == 2).then_some(5)),
+            ..row(number, at.parse().unwrap())
+        });
+    let insert = request_log::Entity::insert_many(logged);
+    insert.exec(&api.database).await.unwrap();
+    (api, [provider, other])
+}
+
+/// A group of a report, with what is not given at 0.
+fn group(given: Value, count: (&str, i64), total: i64, cost: Value) -> Value {
+    let mut group =
+        json!({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": total, "cost": cost});
+    group[count.0] = count.1.into();
+    for (name, value) in given.as_object().unwrap() {
+        group[name] = value.clone();
+    }
+    group
+}
+
+#[tokio::test]
+async fn usage_is_reported_by_group() {
+    let (api, [provider, other]) = with_usage().await;
+    let named = json!({"provider_id": provider, "provider": "p, the first"});
+    for (by, expected) in [
+        (
+            "provider",
+            vec![
+                group(
+                    json!({"provider_id": other, "provider": "other"}),
+                    ("attempts", 9),
+                    90,
+                    json!("0.000000001"),
+                ),
+                group(named, ("attempts", 5), 50, json!("1.5")),
+            ],
+        ),
+        (
+            "day",
+            vec![
+                group(
+                    json!({"date": "2026-01-30", "prompt_tokens": 4}),
+                    ("attempts", 2),
+                    0,
+                    json!("1.5"),
+                ),
+                group(
+                    json!({"date": "2026-01-31", "prompt_tokens": 8}),
+                    ("attempts", 6),
+                    0,
+                    json!("4.294967295"),
+                ),
+            ],
+        ),
+        (
+            "key",
+            vec![
+                group(
+                    json!({"key": "ci", "prompt_tokens": 8}),
+                    ("attempts", 7),
+                    0,
+                    json!("5.794967295"),
+                ),
+                group(
+                    json!({"key": "dev", "prompt_tokens": 4}),
+                    ("attempts", 1),
+                    0,
+                    json!(null),
+                ),
+            ],
+        ),
+        (
+            "model",
+            vec![group(
+                json!({"model": "=even", "prompt_tokens": 3}),
+                ("requests", 2),
+                5,
+                json!("0.000000005"),
+            )],
+        ),
+    ] {
+        let body = api
+            .get(&format!(
+                "/api/usage?group_by={by}&from=2026-01-30&to=2026-01-31"
+            ))
+            .await
+            .ok();
+        let whole =
+            json!({"group_by": by, "from": "2026-01-30", "to": "2026-01-31", "data": expected});
+        assert_eq!(body, whole);
+    }
+    let unpriced = api
+        .get("/api/usage?group_by=provider&from=2026-01-31&to=2026-01-31")
+        .await
+        .ok();
+    assert_eq!(unpriced["data"][1]["cost"], json!(null));
+}
+
+#[tokio::test]
+async fn bad_reports_are_refused_by_parameter() {
+    let api = Api::start().await;
+    for (query, field) in [
+        ("", "."),
+        ("group_by=user", "group_by"),
+        ("group_by=key&format=xml", "format"),
+        ("group_by=key&from=2026-02-02&to=2026-02-01", "from"),
+        ("group_by=key&from=2024-01-01&to=2026-02-01", "from"),
+        ("group_by=key&hours=1", "hours"),
+    ] {
+        let refused = api.get(&format!("/api/usage?{query}")).await;
+        assert_eq!(
+            refused.json()["error"]["details"]["field"],
+            field,
+            "{query}"
+        );
+        refused.error(422, "invalid_value");
+    }
+}
+
+#[tokio::test]
+async fn usage_is_reported_as_csv() {
+    let (api, [provider, other]) = with_usage().await;
+    for (by, expected) in [
+        (
+            "provider",
+            format!("provider_id,provider,attempts,prompt_tokens,completion_tokens,total_tokens,cost\r\n\
+                     {other},other,9,0,0,90,0.000000001\r\n{provider},\"p, the first\",3,0,0,30,\r\n"),
+        ),
+        (
+            "model",
+            "model,requests,prompt_tokens,completion_tokens,total_tokens,cost\r\n\"'=even\",1,0,0,0,\r\n".to_owned(),
+        ),
+        (
+            "day",
+            "date,attempts,prompt_tokens,completion_tokens,total_tokens,cost\r\n2026-01-31,6,8,0,0,4.294967295\r\n"
+                .to_owned(),
+        ),
+    ] {
+        let path = format!("/api/usage?group_by={by}&from=2026-01-31&to=2026-01-31&format=csv");
+        let answer = api.get(&path).await;
+        assert_eq!(answer.status, 200);
+        assert!(answer.headers["content-type"].to_str().unwrap().starts_with("text/csv"));
+        assert_eq!(answer.text, expected);
+    }
+}
+
 #[tokio::test]
 async fn an_association_tells_its_last_outcomes() {
     let api = Api::start().await;
@@ -241,6 +453,10 @@ async fn an_association_tells_its_last_outcomes() {
     assert_eq!(seen["health"]["error_count"], 1);
     let status = api.get("/api/health").await.ok();
     assert_eq!(status["status"], "healthy");
+    assert_eq!(
+        api.get("/api/providers/1/transitions").await.ok()["data"],
+        json!([])
+    );
     assert_eq!(status["providers"][0]["last_status_code"], 500);
     assert_eq!(
         status["providers"][0]["associations"][0]["model_provider_id"],
@@ -254,6 +470,15 @@ async fn an_association_tells_its_last_outcomes() {
     let status = api.get("/api/health").await.ok();
     assert_eq!(status["status"], "unhealthy");
     assert_eq!(status["providers"][0]["reason"], "misconfigured");
+    let changes = api.get("/api/providers/1/transitions").await.ok();
+    let change = &changes["data"][0];
+    assert_eq!(change["from"], "healthy");
+    assert_eq!(change["to"], "unhealthy");
+    assert_eq!(change["reason"], "misconfigured");
+    assert_eq!(change["status_code"], 401);
+    api.get("/api/providers/99/transitions")
+        .await
+        .error(404, "not_found");
     let other = api.provider("q").await;
     assert_eq!(api.get("/api/health").await.ok()["status"], "degraded");
     let off = json!({"enabled": false});
@@ -268,4 +493,47 @@ async fn an_association_tells_its_last_outcomes() {
     api.get("/api/model-providers/99/status")
         .await
         .error(404, "not_found");
+}
+
+#[tokio::test]
+async fn figures_over_time_have_every_step() {
+    let (api, _) = with_requests().await;
+    let body = api.get("/api/stats/series?hours=3").await.ok();
+    assert_eq!(
+        (body["hours"].clone(), body["step"].clone()),
+        (json!(3), json!(300))
+    );
+    let points = body["points"].as_array().unwrap();
+    assert!((36..=37).contains(&points.len()), "{}", points.len());
+    let requests: i64 = points
+        .iter()
+        .map(|one| one["requests"].as_i64().unwrap())
+        .sum();
+    assert_eq!(
+        (requests, body["totals"]["requests"].clone()),
+        (3, json!(3))
+    );
+    assert_eq!(
+        body["totals"]["latency_ms"],
+        json!({"p50": 10, "p95": 10, "p99": 10})
+    );
+    assert_eq!(body["totals"]["ttft_ms"], Value::Null);
+    let one = api
+        .get("/api/stats/series?model=even&provider_id=7")
+        .await
+        .ok();
+    assert_eq!(one["totals"]["requests"], 3);
+    for hours in [0, 745] {
+        api.get(&format!("/api/stats/series?hours={hours}"))
+            .await
+            .invalid("hours");
+    }
+}
+
+#[tokio::test]
+async fn settings_are_told() {
+    let api = Api::start().await;
+    let body = api.get("/api/settings").await.ok();
+    assert_eq!(body["data"][0]["name"], "GATEWAY_LISTEN");
+    assert_eq!(body["data"][0]["source"], "default");
 }

@@ -12,11 +12,11 @@ use std::{
 
 use access::ClientKey;
 use catalog::{Catalog, CatalogSettings, Error, Poller, Secrets, version};
-use entities::{model, model_provider, provider};
+use entities::{model, model_provider, price, provider};
 use router::ProviderId;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, DatabaseConnection, EntityTrait,
-    IntoActiveModel, TransactionTrait,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection,
+    EntityTrait, IntoActiveModel, QueryFilter, TransactionTrait, sea_query::Expr,
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -75,13 +75,16 @@ impl Fixture {
         provider.id
     }
 
+    async fn config(&self, id: i64) -> Value {
+        let row = provider::Entity::find_by_id(id).one(&self.database);
+        row.await.unwrap().unwrap().config
+    }
+
     async fn stored_key(&self, id: i64) -> String {
-        let row = provider::Entity::find_by_id(id)
-            .one(&self.database)
-            .await
+        self.config(id).await["api_key"]
+            .as_str()
             .unwrap()
-            .unwrap();
-        row.config["api_key"].as_str().unwrap().to_owned()
+            .to_owned()
     }
 
     async fn load(&self, secret_key: Option<&str>) -> Result<(Catalog, Poller), Error> {
@@ -94,18 +97,22 @@ impl Fixture {
         secret_key: Option<&str>,
         seen: Arc<AtomicUsize>,
     ) -> Result<(Catalog, Poller), Error> {
+        Catalog::load(self.settings(secret_key, seen).await).await
+    }
+
+    async fn settings(&self, secret_key: Option<&str>, seen: Arc<AtomicUsize>) -> CatalogSettings {
         let database = migration::connect(&self.url).await.unwrap();
         let secret_key = secret_key.map(SecretString::from);
-        Catalog::load(CatalogSettings {
+        CatalogSettings {
             database,
             secrets: Secrets::new(secret_key.as_ref()).unwrap(),
             clients: Clients::new(NetworkPolicy::Any),
+            file: None,
             fixed_keys: vec![ClientKey::fixed("sk-fixed")],
             on_change: Box::new(move |_| {
                 seen.fetch_add(1, Ordering::Relaxed);
             }),
-        })
-        .await
+        }
     }
 }
 
@@ -155,6 +162,37 @@ async fn another_replica_notices_a_change() {
         2,
         "what did not change is not read again"
     );
+    stop.cancel();
+    polling.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_rotated_in_a_file_is_in_force_soon() {
+    let fixture = Fixture::new().await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "sk-one").unwrap();
+    let key = format!("file:{}", file.path().display());
+    let id = ProviderId(
+        fixture
+            .add(
+                "a",
+                json!({"base_url": "http://127.0.0.1:1/v1", "api_key": key}),
+            )
+            .await,
+    );
+    let (catalog, poller) = fixture.load(None).await.unwrap();
+    let knows = |secret: &str| {
+        let headers = catalog.snapshot().provider(id).unwrap().headers();
+        headers["authorization"] == format!("Bearer {secret}")
+    };
+    assert!(knows("sk-one") && !knows("sk-two"));
+    let stop = CancellationToken::new();
+    let polling = tokio::spawn(poller.run(stop.clone()));
+    std::fs::write(file.path(), "sk-two").unwrap();
+    while !knows("sk-two") {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(!knows("sk-one"));
     stop.cancel();
     polling.await.unwrap();
 }
@@ -239,6 +277,26 @@ async fn a_provider_that_cannot_be_used_is_left_out_with_its_problem() {
     assert_eq!(snapshot.revisions().count(), 7);
 }
 
+/// The admin API would refuse such rows; the price that is left is the oldest usable one.
+#[tokio::test]
+async fn a_damaged_price_prices_nothing_and_stops_nothing() {
+    let fixture = Fixture::new().await;
+    fixture.add("a", local()).await;
+    for (pattern, input) in [("x", -1), ("", 2), ("x", 3), ("x", 4)] {
+        let row = price::ActiveModel {
+            model_pattern: Set(pattern.to_owned()),
+            input: Set(Some(input)),
+            ..Default::default()
+        };
+        row.insert(&fixture.database).await.unwrap();
+    }
+    let (catalog, _poller) = fixture.load(None).await.unwrap();
+    let snapshot = catalog.snapshot();
+    let (candidate, ..) = snapshot.candidates().next().unwrap();
+    let price = snapshot.price(candidate).unwrap();
+    assert_eq!((price.input, price.output), (Some(3), None));
+}
+
 #[tokio::test]
 async fn plain_keys_are_sealed_as_soon_as_there_is_a_secret_key() {
     let fixture = Fixture::new().await;
@@ -286,6 +344,88 @@ async fn plain_secrets_beside_the_key_are_sealed_too() {
     }
     assert_eq!(config["session_token"], "env:HOME");
     assert_eq!(config.get("api_key"), None);
+}
+
+#[tokio::test]
+async fn header_values_in_clear_are_sealed_too() {
+    let fixture = Fixture::new().await;
+    let config = json!({
+        "base_url": "http://127.0.0.1:1/v1",
+        "headers": {"x-a": "in-the-clear", "x-b": "plain:in-the-clear"},
+        "models": {"m": {"headers": {"x-c": "in-the-clear", "x-d": "env:HOME"}}},
+    });
+    let id = fixture.add("a", config).await;
+    let (catalog, _poller) = fixture.load(Some(SECRET)).await.unwrap();
+    let stored = fixture.config(id).await;
+    assert!(!stored.to_string().contains("in-the-clear"), "{stored}");
+    assert_eq!(stored["models"]["m"]["headers"]["x-d"], "env:HOME");
+    let snapshot = catalog.snapshot();
+    let headers = snapshot.provider(ProviderId(id)).unwrap().headers();
+    assert_eq!(headers["x-a"], "in-the-clear");
+    assert_eq!(headers["x-b"], "in-the-clear");
+}
+
+#[tokio::test]
+async fn after_the_secret_key_has_changed_everything_is_sealed_anew_in_one_go() {
+    let fixture = Fixture::new().await;
+    let config = json!({
+        "api_key": "plain:sk-one", "headers": {"x-a": "in-the-clear"},
+        "models": {"m": {"headers": {"x-b": "in-the-clear"}}},
+    });
+    let id = fixture.add("a", config).await;
+    fixture.add("b", json!({"api_key": "env:HOME"})).await;
+    fixture.load(Some(SECRET)).await.unwrap();
+    let old = fixture.config(id).await;
+
+    let new: SecretString = "another secret key".into();
+    let both = || {
+        Secrets::new(Some(&new))
+            .unwrap()
+            .after(&SECRET.into())
+            .unwrap()
+    };
+    let settings = CatalogSettings {
+        secrets: both(),
+        ..fixture.settings(None, Arc::default()).await
+    };
+    let (catalog, _poller) = Catalog::load(settings).await.unwrap();
+    assert_eq!(catalog.snapshot().providers().count(), 2);
+    assert_eq!(fixture.config(id).await, old, "reading changes nothing");
+
+    let before = version::current(&fixture.database).await.unwrap();
+    assert_eq!(
+        catalog::reseal(&fixture.database, &both()).await.unwrap(),
+        1
+    );
+    let after = version::current(&fixture.database).await.unwrap();
+    assert_eq!(after, before + 1, "others read it again");
+    assert_eq!(
+        catalog::reseal(&fixture.database, &both()).await.unwrap(),
+        0
+    );
+
+    let (catalog, _poller) = fixture.load(Some("another secret key")).await.unwrap();
+    let snapshot = catalog.snapshot();
+    let headers = snapshot.provider(ProviderId(id)).unwrap().headers();
+    assert_eq!(headers["authorization"], "Bearer sk-one");
+    assert_eq!(headers["x-a"], "in-the-clear");
+    fixture.load(Some(SECRET)).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_opened_leaves_all_as_they_are() {
+    let fixture = Fixture::new().await;
+    let a = fixture.add("a", json!({"api_key": "plain:sk-one"})).await;
+    fixture.load(Some(SECRET)).await.unwrap();
+    let other = Secrets::new(Some(&"yet another secret".into())).unwrap();
+    let lost = other.store("sk-two").unwrap();
+    fixture.add("lost", json!({"api_key": lost})).await;
+    let before = fixture.config(a).await;
+    let new = Secrets::new(Some(&"another secret key".into())).unwrap();
+    let both = new.after(&SECRET.into()).unwrap();
+    let error = catalog::reseal(&fixture.database, &both).await.unwrap_err();
+    assert!(error.to_string().contains("'lost'"), "{error}");
+    assert_eq!(fixture.config(a).await, before);
 }
 
 #[tokio::test]
@@ -362,4 +502,68 @@ async fn replicas_that_start_together_seal_once() {
         assert_eq!(catalog.snapshot().providers().count(), 5);
     }
     assert_eq!(version::current(&fixture.database).await.unwrap(), 6);
+}
+
+#[tokio::test]
+async fn the_file_holds_the_snapshot_in_force_until_the_database_is_back() {
+    let fixture = Fixture::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("not/yet/there.json");
+    let settings = async || CatalogSettings {
+        file: Some(path.clone()),
+        ..fixture.settings(Some(SECRET), Arc::default()).await
+    };
+    let plain = json!({"base_url": "http://127.0.0.1:1/v1", "api_key": "plain:sk-in-clear"});
+    fixture.add("a", plain).await;
+    let (catalog, _) = Catalog::load(settings().await).await.unwrap();
+    let id = fixture.add("b", local()).await;
+    catalog.reload().await.unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(!text.contains("sk-in-clear") && text.contains("sealed:v1:"));
+
+    let (catalog, poller) = Catalog::from_file(settings().await, path.clone())
+        .await
+        .unwrap();
+    assert!(!catalog.is_database_up());
+    assert_eq!(catalog.current().version, 3);
+    assert!(catalog.current().model("model-a").is_some());
+    assert!(catalog.current().provider(ProviderId(id)).is_some());
+
+    // Another database may have the same version: the one that is back is read in any case.
+    let other = model::Entity::update_many()
+        .col_expr(model::Column::Name, Expr::value("renamed"))
+        .filter(model::Column::Name.eq("model-a"));
+    other.exec(&fixture.database).await.unwrap();
+    let stop = CancellationToken::new();
+    let polling = tokio::spawn(poller.run(stop.clone()));
+    while !catalog.is_database_up() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(catalog.current().model("renamed").is_some());
+    stop.cancel();
+    polling.await.unwrap();
+    assert!(std::fs::read_to_string(&path).unwrap().contains("renamed"));
+}
+
+#[tokio::test]
+async fn a_file_of_another_build_or_none_is_refused() {
+    let fixture = Fixture::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    for (content, reason) in [
+        (None, "cannot read it"),
+        (Some("{"), "it is damaged"),
+        (Some(r#"{"format": 1, "rows": {}}"#), "it is damaged"),
+        (Some(r#"{"format": 2, "rows": {}}"#), "it has format 2"),
+    ] {
+        let path = folder.path().join("kept.json");
+        if let Some(content) = content {
+            std::fs::write(&path, content).unwrap();
+        }
+        let settings = fixture.settings(None, Arc::default()).await;
+        let error = Catalog::from_file(settings, path).await.unwrap_err();
+        let Error::File { source, .. } = error else {
+            panic!("{error}");
+        };
+        assert!(source.to_string().contains(reason), "{source}");
+    }
 }

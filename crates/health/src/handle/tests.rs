@@ -597,3 +597,57 @@ fn times_before_the_configuration_do_no_harm() {
         .finish(Outcome::new(Verdict::Failed), early);
     assert_eq!(stand.report(1).error_count, 1);
 }
+
+/// Remembers what it is told.
+#[derive(Debug, Default)]
+struct Told(std::sync::Mutex<Vec<(CandidateId, Duration)>>);
+
+impl crate::Peers for Told {
+    fn tell(&self, candidate: CandidateId, pause: Duration) {
+        self.0.lock().unwrap().push((candidate, pause));
+    }
+}
+
+#[test]
+fn others_are_told_of_each_pause_but_of_those_that_they_told() {
+    let mut stand = Stand::new();
+    let told = std::sync::Arc::new(Told::default());
+    stand.health.tell(told.clone());
+    let seconds = Duration::from_secs;
+    let retry_after = Some(seconds(500));
+    stand.attempt(11, Outcome::new(Verdict::RateLimited { retry_after }));
+    stand.attempt(11, Outcome::new(Verdict::Answered));
+    stand
+        .health
+        .pause(CandidateId(12), seconds(7), stand.now.instant);
+    stand
+        .health
+        .hear(CandidateId(21), seconds(9), stand.now.instant);
+    let until = |id: i64, pause: u64| {
+        let until = stand.now.instant + seconds(pause);
+        assert_eq!(stand.standing(id), Standing::Cooling { until });
+    };
+    until(11, 120);
+    until(12, 7);
+    until(21, 9);
+    let expected = [
+        (CandidateId(11), seconds(120)),
+        (CandidateId(12), seconds(7)),
+    ];
+    assert_eq!(*told.0.lock().unwrap(), expected);
+    // What is known already is not made shorter.
+    stand
+        .health
+        .hear(CandidateId(11), seconds(5), stand.now.instant);
+    stand.wait(119.0);
+    assert!(matches!(stand.standing(11), Standing::Cooling { .. }));
+    stand.wait(1.0);
+    assert_eq!(stand.standing(11), READY);
+    assert!(
+        stand
+            .health
+            .report(stand.now)
+            .iter()
+            .all(|it| it.error_count == 0)
+    );
+}

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Probe, Prober};
+use crate::lease::Turn;
 use crate::{
     Error, Health, Moment, Outcome, ProviderReport, Reason, Settings, State, WatchedAssociation,
     WatchedProvider,
@@ -56,6 +57,7 @@ struct Stand {
     start: Instant,
     stop: CancellationToken,
     work: JoinHandle<()>,
+    turn: Turn,
 }
 
 impl Stand {
@@ -91,7 +93,9 @@ impl Stand {
         };
         health.configure(&providers, &[association], Moment::now());
         let probe = Scripted(Arc::clone(&script));
-        let prober = Prober::new(&settings, probe, health.clone(), checks);
+        let turn = Turn::default();
+        turn.set(true);
+        let prober = Prober::new(&settings, probe, health.clone(), checks, turn.clone());
         let stop = CancellationToken::new();
         Self {
             health,
@@ -99,6 +103,7 @@ impl Stand {
             start: Instant::now(),
             work: tokio::spawn(prober.run(stop.clone())),
             stop,
+            turn,
         }
     }
 
@@ -135,6 +140,23 @@ async fn wait(seconds: u64) {
 const OK: Option<Verdict> = Some(Verdict::Answered);
 const FAILS: Option<Verdict> = Some(Verdict::Failed);
 const QUICK: Duration = Duration::from_millis(20);
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_whose_turn_it_is_not_probes_only_whom_it_holds_to_be_unhealthy() {
+    let stand = Stand::new(300, 2, OK, QUICK);
+    stand.turn.set(false);
+    wait(1000).await;
+    assert!(stand.probed(0).is_empty() && stand.probed(1).is_empty());
+    stand.trip();
+    wait(100).await;
+    assert!(!stand.probed(0).is_empty());
+    assert_eq!(stand.report(0).state, State::Healthy);
+    assert!(stand.probed(1).is_empty());
+    stand.turn.set(true);
+    wait(400).await;
+    assert!(!stand.probed(1).is_empty());
+    stand.end().await;
+}
 
 #[tokio::test(start_paused = true)]
 async fn every_target_is_probed_on_the_interval() {

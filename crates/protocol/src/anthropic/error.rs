@@ -31,7 +31,7 @@ fn terms(kind: ErrorKind) -> (u16, &'static str) {
         ErrorKind::MethodNotAllowed => (405, INVALID),
         ErrorKind::RequestTimeout => (408, INVALID),
         ErrorKind::TooLarge => (413, "request_too_large"),
-        ErrorKind::RateLimited => (429, "rate_limit_error"),
+        ErrorKind::RateLimited | ErrorKind::QuotaExceeded => (429, "rate_limit_error"),
         ErrorKind::Overloaded => (529, "overloaded_error"),
         ErrorKind::Unavailable => (503, SERVER),
         ErrorKind::BadGateway => (502, SERVER),

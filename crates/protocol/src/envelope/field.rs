@@ -35,6 +35,8 @@ pub(super) enum Role {
     Tools,
     Number,
     Integer,
+    /// The most tokens that may come out.
+    MaxOutput,
     Choices,
     CacheKey,
     User,
@@ -68,7 +70,7 @@ impl Field {
             | Endpoint::CountTokens
             | Endpoint::EmbedContent
             | Endpoint::BatchEmbedContents => gemini(endpoint, name),
-            _ => forwarded(name),
+            _ => forwarded(endpoint, name),
         }
     }
 }
@@ -98,7 +100,7 @@ fn openai(endpoint: Endpoint, name: &str) -> Option<Field> {
             _ => None,
         },
         9 if name == "functions" => field(11, Role::Tools),
-        10 if name == "max_tokens" => field(12, Role::Integer),
+        10 if name == "max_tokens" => field(12, Role::MaxOutput),
         11 => match name {
             "temperature" => field(13, Role::Number),
             "retry_count" => own(14, endpoint),
@@ -113,7 +115,7 @@ fn openai(endpoint: Endpoint, name: &str) -> Option<Field> {
         },
         17 if name == "frequency_penalty" => field(19, Role::Number),
         18 if name == "fallback_providers" => own(20, endpoint),
-        21 if name == "max_completion_tokens" => field(21, Role::Integer),
+        21 if name == "max_completion_tokens" => field(21, Role::MaxOutput),
         _ => None,
     }
 }
@@ -153,7 +155,7 @@ fn responses(name: &str) -> Option<Field> {
         },
         16 if name == "prompt_cache_key" => field(11, Role::CacheKey),
         17 => match name {
-            "max_output_tokens" => field(12, Role::Integer),
+            "max_output_tokens" => field(12, Role::MaxOutput),
             "safety_identifier" => field(13, Role::SafetyId),
             _ => None,
         },
@@ -181,7 +183,7 @@ fn messages(name: &str) -> Option<Field> {
             "metadata" => field(7, Role::Metadata),
             _ => None,
         },
-        10 if name == "max_tokens" => field(8, Role::Integer),
+        10 if name == "max_tokens" => field(8, Role::MaxOutput),
         11 => match name {
             "temperature" => field(9, Role::Number),
             "mcp_servers" => field(10, Role::Tools),
@@ -221,8 +223,9 @@ fn gemini(endpoint: Endpoint, name: &str) -> Option<Field> {
     }
 }
 
-fn forwarded(name: &str) -> Option<Field> {
+fn forwarded(endpoint: Endpoint, name: &str) -> Option<Field> {
     match name {
+        "n" if endpoint.makes_images() => field(8, Role::Choices),
         "model" => field(0, Role::Model),
         "stream" => field(1, Role::Stream),
         "stream_format" => field(2, Role::StreamFormat),

@@ -26,6 +26,7 @@ pub(super) fn scan<'a>(
     let mut model: Option<(Cow<'a, str>, FormEdits)> = None;
     let mut stream: Option<bool> = None;
     let mut prompt_bytes = 0;
+    let mut choices = 1;
     for part in Parts::new(body, &boundary)? {
         let part = part?;
         let value = body.get(part.value.clone()).unwrap_or_default();
@@ -44,6 +45,11 @@ pub(super) fn scan<'a>(
                 }
                 stream = Some(boolean("stream", value)?);
             }
+            // What is no number the provider refuses.
+            b"n" if endpoint.makes_images() => {
+                let count = text("n", value)?.trim().parse();
+                choices = count.unwrap_or(1_usize).max(1);
+            }
             b"prompt" => prompt_bytes += value.len(),
             _ => {}
         }
@@ -59,7 +65,8 @@ pub(super) fn scan<'a>(
         orchestration: Orchestration::default(),
         session: None,
         prompt_bytes,
-        choices: 1,
+        max_output: None,
+        choices,
         encrypted_reasoning: false,
         foreign: false,
         endpoint,

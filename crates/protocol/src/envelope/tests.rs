@@ -378,3 +378,73 @@ proptest! {
         prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&sent(&body, "up")).unwrap(), expected);
     }
 }
+
+#[test]
+fn the_limit_of_the_output_and_the_number_of_images_are_read() {
+    let scanned = |endpoint, body: &str| {
+        let model = (endpoint == Endpoint::GenerateContent).then(|| "m".into());
+        let envelope = Envelope::scan(endpoint, model, body.as_bytes()).unwrap();
+        (envelope.max_output, envelope.choices)
+    };
+    for (endpoint, body, expected) in [
+        (
+            Endpoint::ChatCompletions,
+            r#""messages":[],"max_tokens":7"#,
+            (Some(7), 1),
+        ),
+        (
+            Endpoint::ChatCompletions,
+            r#""messages":[],"max_tokens":7,"max_completion_tokens":9,"n":2"#,
+            (Some(9), 2),
+        ),
+        (
+            Endpoint::ChatCompletions,
+            r#""messages":[],"max_tokens":null"#,
+            (None, 1),
+        ),
+        (
+            Endpoint::ChatCompletions,
+            r#""messages":[],"max_tokens":-1"#,
+            (None, 1),
+        ),
+        (
+            Endpoint::Responses,
+            r#""input":"","max_output_tokens":5"#,
+            (Some(5), 1),
+        ),
+        (
+            Endpoint::Messages,
+            r#""messages":[],"max_tokens":6,"top_k":90"#,
+            (Some(6), 1),
+        ),
+        (
+            Endpoint::GenerateContent,
+            r#""contents":[],"generationConfig":{"maxOutputTokens":8,"candidateCount":3}"#,
+            (Some(8), 3),
+        ),
+        (
+            Endpoint::GenerateContent,
+            r#""contents":[],"generationConfig":{"maxOutputTokens":"8"}"#,
+            (None, 1),
+        ),
+        (
+            Endpoint::ImageGenerations,
+            r#""prompt":"x","n":4"#,
+            (None, 4),
+        ),
+        (Endpoint::Rerank, r#""query":"x","n":4"#, (None, 1)),
+    ] {
+        let body = format!(r#"{{"model":"m",{body}}}"#);
+        assert_eq!(scanned(endpoint, &body), expected, "{body}");
+    }
+    let form = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n\
+                --b\r\nContent-Disposition: form-data; name=\"n\"\r\n\r\n3\r\n--b--\r\n";
+    let kind = "multipart/form-data; boundary=b";
+    let scan = |endpoint| {
+        Envelope::scan_multipart(endpoint, kind, form.as_bytes())
+            .unwrap()
+            .choices
+    };
+    assert_eq!(scan(Endpoint::ImageEdits), 3);
+    assert_eq!(scan(Endpoint::Transcriptions), 1);
+}

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 /// Writes a JSON array element by element, as it becomes known: `[{...}`, `,\r\n{...}`, `]`.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct ArrayFraming {
     begun: bool,
     closed: bool,

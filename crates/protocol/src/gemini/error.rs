@@ -1,5 +1,7 @@
 //! Our errors, as Gemini writes its own.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::{ClientError, ErrorKind};
@@ -16,17 +18,41 @@ struct Status<'a> {
     code: u16,
     message: &'a str,
     status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<[RetryInfo; 1]>,
+}
+
+/// `google.rpc.RetryInfo` (<https://cloud.google.com/apis/design/errors#error_payloads>), which stands for the `Retry-After`
+/// that Google's own clients do not look for.
+#[derive(Serialize)]
+struct RetryInfo {
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    #[serde(rename = "retryDelay")]
+    delay: String,
 }
 
 /// Writes an error: HTTP status and body. The words are those of `google.rpc.Code`.
 #[must_use]
 pub fn render(error: &ClientError) -> (u16, String) {
+    render_with_pause(error, None)
+}
+
+/// The same, with when it is worth trying again, in whole seconds, where that is known.
+#[must_use]
+pub fn render_with_pause(error: &ClientError, pause: Option<Duration>) -> (u16, String) {
     let (code, status) = terms(error.kind);
     let body = Body {
         error: Status {
             code,
             message: &error.message,
             status,
+            details: pause.map(|pause| {
+                [RetryInfo {
+                    kind: "type.googleapis.com/google.rpc.RetryInfo",
+                    delay: format!("{}s", pause.as_secs_f64().ceil()),
+                }]
+            }),
         },
     };
     (code, super::generate::json_text(&body))
@@ -47,7 +73,7 @@ fn terms(kind: ErrorKind) -> (u16, &'static str) {
         ErrorKind::MethodNotAllowed => (405, "UNIMPLEMENTED"),
         ErrorKind::RequestTimeout => (408, "DEADLINE_EXCEEDED"),
         ErrorKind::TooLarge => (413, "INVALID_ARGUMENT"),
-        ErrorKind::RateLimited => (429, "RESOURCE_EXHAUSTED"),
+        ErrorKind::RateLimited | ErrorKind::QuotaExceeded => (429, "RESOURCE_EXHAUSTED"),
         ErrorKind::Overloaded | ErrorKind::Unavailable => (503, "UNAVAILABLE"),
         ErrorKind::BadGateway => (502, "UNAVAILABLE"),
         ErrorKind::GatewayTimeout => (504, "DEADLINE_EXCEEDED"),
@@ -65,6 +91,16 @@ mod tests {
         let (status, body) = render(&error);
         assert_eq!(status, 401);
         insta::assert_snapshot!(body, @r#"{"error":{"code":401,"message":"a \"quoted\" key","status":"UNAUTHENTICATED"}}"#);
+    }
+
+    #[test]
+    fn when_to_come_again_is_told_as_google_does() {
+        let error = ClientError::new(ErrorKind::RateLimited, "slower");
+        let pause = Duration::from_millis(30_500);
+        let (_, body) = render_with_pause(&error, Some(pause));
+        insta::assert_snapshot!(body, @r#"{"error":{"code":429,"message":"slower","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"31s"}]}}"#);
+        let told = crate::gemini::retry_delay(body.as_bytes());
+        assert_eq!(told, Some(Duration::from_secs(31)));
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, Unusable> {
     Ok(Answer {
         usage: response.usage,
         output_bytes: response.text_bytes,
+        media: crate::Media::default(),
     })
 }
 

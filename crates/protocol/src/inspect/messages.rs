@@ -41,6 +41,7 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, Unusable> {
     Ok(Answer {
         usage: counts.usage(),
         output_bytes: block.text_bytes,
+        media: crate::Media::default(),
     })
 }
 

@@ -3,7 +3,7 @@
 use super::{Answer, look::Look, walk::document};
 use crate::{
     Endpoint, Malformed, ProviderError, Unusable, gemini,
-    json::{Kind, Value},
+    json::{Kind, Scanner, Value},
     openai::{DONE, usage},
 };
 
@@ -41,21 +41,58 @@ pub(super) fn forwarded(endpoint: Endpoint, body: &[u8]) -> Result<Answer, Unusa
     );
     let mut answer = Answer::default();
     let mut error = None;
+    let (mut billed, mut heard) = (None, None);
     let read = document(body, |name, scanner| {
         let value = scanner.value()?;
         match name {
-            "usage" => answer.usage = usage::parse(value.raw),
+            "usage" => {
+                answer.usage = usage::parse(value.raw);
+                billed = usage::seconds(value.raw);
+            }
             "error" => error = ProviderError::unless_null(&value),
+            "data" if endpoint.makes_images() => answer.media.images = elements(&value),
+            "duration" if may_be_text => heard = seconds(&value),
             _ => {}
         }
         Ok(())
     });
+    // What is billed may be rounded otherwise than how long the sound is.
+    answer.media.millis = billed.or(heard).and_then(millis);
     match (read, error) {
         (Ok(_), Some(error)) => Err(Unusable::Error(error)),
         (Ok(_), None) => Ok(answer),
         (Err(_), _) if may_be_text => Ok(Answer::default()),
         (Err(error), _) => Err(error.into()),
     }
+}
+
+/// How many elements an array has; `None` for what is none.
+fn elements(value: &Value<'_>) -> Option<u64> {
+    if value.kind != Kind::Array {
+        return None;
+    }
+    let mut scanner = Scanner::new(value.raw.as_bytes()).ok()?;
+    let mut elements = scanner.enter_array().ok()?;
+    let mut count = 0;
+    while scanner.next_element(&mut elements).ok()? {
+        scanner.value().ok()?;
+        count += 1;
+    }
+    Some(count)
+}
+
+/// A number of seconds; older servers write it as a string.
+fn seconds(value: &Value<'_>) -> Option<f64> {
+    let text = value.as_str().and_then(|text| text.parse().ok());
+    value.as_f64().or(text)
+}
+
+/// Whole milliseconds, of what can be the length of a sound.
+fn millis(seconds: f64) -> Option<u64> {
+    const LONGEST: f64 = 1e9;
+    (0.0..=LONGEST)
+        .contains(&seconds)
+        .then(|| (seconds * 1e3).round() as u64)
 }
 
 /// Looks at the data of one event of a stream that is forwarded (images, speech, transcripts). Each is content: an answer

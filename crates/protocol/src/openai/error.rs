@@ -32,6 +32,7 @@ pub(super) fn terms(kind: ErrorKind) -> (u16, &'static str, Option<&'static str>
         ErrorKind::RequestTimeout => (408, INVALID, Some("request_timeout")),
         ErrorKind::TooLarge => (413, INVALID, Some("request_too_large")),
         ErrorKind::RateLimited => (429, "rate_limit_error", Some("rate_limit_exceeded")),
+        ErrorKind::QuotaExceeded => (429, "insufficient_quota", Some("insufficient_quota")),
         ErrorKind::Overloaded => (503, SERVER, Some("overloaded")),
         ErrorKind::Unavailable => (503, SERVER, Some("service_unavailable")),
         ErrorKind::BadGateway => (502, SERVER, Some("upstream_error")),

@@ -45,6 +45,19 @@ pub(crate) fn parse(raw: &str) -> Option<Usage> {
     })
 }
 
+/// Seconds of sound, where these are what is billed.
+pub(crate) fn seconds(raw: &str) -> Option<f64> {
+    #[derive(Deserialize)]
+    struct Seconds {
+        #[serde(rename = "type")]
+        kind: Option<String>,
+        seconds: Option<f64>,
+    }
+    let told: Seconds = serde_json::from_str(raw).ok()?;
+    told.seconds
+        .filter(|_| told.kind.as_deref() == Some("duration"))
+}
+
 #[derive(Deserialize)]
 struct Wire {
     prompt_tokens: Option<u64>,

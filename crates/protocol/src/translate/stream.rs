@@ -11,11 +11,13 @@ use crate::{
     gemini::generate,
     inspect::Indices,
     openai::{chat, completions, responses},
+    resume::{Memory, Resumption},
+    screen::{Screen, Screened},
 };
 
 /// Reads the events of a provider.
 #[derive(Debug)]
-pub(super) enum Reader {
+pub(crate) enum Reader {
     Chat(chat::stream::Reader),
     Responses(responses::stream::Reader),
     Messages(messages::stream::Reader),
@@ -23,7 +25,7 @@ pub(super) enum Reader {
 }
 
 impl Reader {
-    pub(super) fn new(format: Format) -> Self {
+    pub(crate) fn new(format: Format) -> Self {
         match format {
             Format::Chat => Self::Chat(chat::stream::Reader::default()),
             Format::Responses => Self::Responses(responses::stream::Reader::default()),
@@ -32,7 +34,7 @@ impl Reader {
         }
     }
 
-    pub(super) fn read<'d>(
+    pub(crate) fn read<'d>(
         &mut self,
         data: &'d [u8],
         sink: &mut dyn FnMut(Event<'d>),
@@ -46,8 +48,9 @@ impl Reader {
     }
 }
 
-#[derive(Debug)]
-enum Writer {
+/// Writes events for a client.
+#[derive(Debug, Clone)]
+pub(crate) enum Writer {
     Chat(chat::stream::Writer),
     Responses(responses::stream::Writer),
     Messages(messages::stream::Writer),
@@ -56,7 +59,7 @@ enum Writer {
 }
 
 impl Writer {
-    fn new(format: Format, reply: Reply) -> Self {
+    pub(crate) fn new(format: Format, reply: Reply) -> Self {
         match format {
             Format::Chat => Self::Chat(chat::stream::Writer::new(reply)),
             Format::Responses => Self::Responses(responses::stream::Writer::new(reply)),
@@ -65,13 +68,33 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, event: &Event<'_>, out: &mut BytesMut) {
+    pub(crate) fn write(&mut self, event: &Event<'_>, out: &mut BytesMut) {
         match self {
             Self::Chat(writer) => writer.write(event, out),
             Self::Responses(writer) => writer.write(event, out),
             Self::Messages(writer) => writer.write(event, out),
             Self::Gemini(writer) => writer.write(event, out),
             Self::Completions(writer) => writer.write(event, out),
+        }
+    }
+
+    /// Whether the rest can be written from here on.
+    pub(crate) fn is_steady(&self) -> bool {
+        match self {
+            Self::Chat(_) | Self::Messages(_) | Self::Gemini(_) => true,
+            Self::Responses(writer) => writer.is_steady(),
+            Self::Completions(_) => false,
+        }
+    }
+
+    /// What was used before is not told.
+    pub(crate) fn forget_usage(&mut self) {
+        match self {
+            Self::Chat(writer) => writer.forget_usage(),
+            Self::Responses(writer) => writer.forget_usage(),
+            Self::Messages(writer) => writer.forget_usage(),
+            Self::Gemini(writer) => writer.forget_usage(),
+            Self::Completions(_) => {}
         }
     }
 
@@ -107,6 +130,10 @@ pub(crate) struct Translation {
     writer: Writer,
     out: BytesMut,
     progress: Progress,
+    /// Kept where another provider may go on with the stream.
+    memory: Option<Box<Memory>>,
+    /// Looks at what is said before it is written.
+    screened: Option<Box<Screened>>,
 }
 
 impl Translation {
@@ -129,7 +156,35 @@ impl Translation {
             writer,
             out: BytesMut::with_capacity(ROOM),
             progress: Progress::new(Some(from), choices),
+            memory: None,
+            screened: None,
         }
+    }
+
+    /// Has what is said screened. A stream that is remembered cannot be.
+    pub(crate) fn screen(&mut self, screen: Box<dyn Screen>) {
+        debug_assert!(self.memory.is_none(), "it would remember what was not said");
+        self.screened = Some(Box::new(Screened::new(screen)));
+    }
+
+    /// Of a provider that speaks `from`, which goes on with an answer that another began.
+    pub(crate) fn resumed(from: Format, resumption: &Resumption) -> Self {
+        Self {
+            memory: Some(Box::new(resumption.memory())),
+            out: resumption.unsent(),
+            ..Self::with(from, resumption.writer(), 1)
+        }
+    }
+
+    /// Keeps what goes to the client, so that another provider may go on with it.
+    pub(crate) fn remember(&mut self) {
+        self.memory.get_or_insert_default();
+    }
+
+    /// The answer so far, if another provider can go on with it.
+    pub(crate) fn resumption(&self) -> Option<Resumption> {
+        let memory = self.memory.as_ref()?;
+        Resumption::of(&self.writer, &memory.transcript, &self.out)
     }
 
     /// Translates the data of one event; answers with what it means for the client, in the client's format.
@@ -139,22 +194,70 @@ impl Translation {
             writer,
             out,
             progress,
+            memory,
+            screened,
         } = self;
         let mut content = false;
         let mut error = None;
+        let mut denied = None;
         let mut ended = false;
         reader.read(data, &mut |event| match event {
             Event::Error(told) => error = Some(told),
             Event::End => ended = true,
             event => {
                 content |= progress.note(&event);
-                writer.write(&event, out);
+                if let Some(screened) = screened {
+                    if denied.is_none() {
+                        let passed = screened.pass(event, &mut |event| writer.write(event, out));
+                        denied = passed.err();
+                    }
+                    return;
+                }
+                match memory {
+                    None => writer.write(&event, out),
+                    // What is broken is told as an error, and may yet go on.
+                    Some(_) if is_broken(&event) => {}
+                    Some(memory) => {
+                        if let Some(event) = memory.pass(event) {
+                            writer.write(&event, out);
+                        }
+                    }
+                }
             }
         })?;
         if let Some(reason) = progress.broken.take() {
             error = Some(ProviderError {
                 message: reason,
                 ..ProviderError::default()
+            });
+        }
+        if let Some(memory) = memory {
+            if ended && error.is_none() {
+                memory.end();
+            }
+            if memory.differs || error.is_some() {
+                // What is written stays for whatever comes next: the client's error, or how the answer goes on.
+                return Ok(Step {
+                    bytes: Bytes::new(),
+                    content,
+                    error,
+                    differs: memory.differs,
+                    denied: None,
+                });
+            }
+        }
+        if let Some(screened) = screened
+            && ended
+            && error.is_none()
+            && denied.is_none()
+        {
+            denied = screened.end(&mut |event| writer.write(event, out)).err();
+        }
+        if denied.is_some() {
+            // What is written stays, for the error that follows it.
+            return Ok(Step {
+                denied,
+                ..Step::default()
             });
         }
         if ended && error.is_none() {
@@ -165,6 +268,7 @@ impl Translation {
             bytes: out.split().freeze(),
             content,
             error,
+            ..Step::default()
         })
     }
 
@@ -180,9 +284,18 @@ impl Translation {
         self.out.split().freeze()
     }
 
+    pub(crate) fn has_no_marker(&self) -> bool {
+        matches!(self.writer, Writer::Gemini(_))
+    }
+
     pub(crate) fn progress(&self) -> &Progress {
         &self.progress
     }
+}
+
+fn is_broken(event: &Event<'_>) -> bool {
+    let broken = |reason: &Finish| matches!(reason, Finish::Broken(_));
+    matches!(event, Event::Finish { reason, .. } if broken(reason))
 }
 
 /// How many answers were asked for.

@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use access::ClientKey;
+use access::{ClientKey, limit::Limiter};
+use budgets::Budgets;
 use bytes::Bytes;
 use catalog::{Catalog, CatalogSettings, Secrets, Snapshot};
-use chrono::Utc;
 use entities::{api_key, model, model_provider, provider, routing_policy};
 use health::{
     AssociationReport, Health, Moment, ProviderReport, WatchedAssociation, WatchedProvider,
@@ -139,6 +139,7 @@ impl Setup {
         let health = Health::new(&health::Settings::default());
         let watched = health.clone();
         let settings = CatalogSettings {
+            file: None,
             database: database.clone(),
             secrets: Secrets::new(None).unwrap(),
             clients: Clients::new(NetworkPolicy::Any),
@@ -154,6 +155,10 @@ impl Setup {
             catalog: catalog.clone(),
             health: health.clone(),
             recorder,
+            budgets: Budgets::default(),
+            limiter: Arc::new(Limiter::new(tokio::time::Instant::now().into_std())),
+            shared: None,
+            guards: None,
             metrics,
             settings: self.settings,
             counter: self.counter,
@@ -179,6 +184,10 @@ impl Setup {
         };
         let model = model.insert(database).await.unwrap();
         let seconds = |name: &str| Set(self.policy.get(name).and_then(Value::as_f64));
+        let number = |name: &str| {
+            let value = self.policy.get(name).and_then(Value::as_i64);
+            Set(value.map(|value| i32::try_from(value).unwrap()))
+        };
         let policy = routing_policy::ActiveModel {
             model_id: Set(model.id),
             strategy: Set(self
@@ -192,6 +201,10 @@ impl Setup {
             response_timeout: seconds("response_timeout"),
             stream_idle_timeout: seconds("stream_idle_timeout"),
             total_timeout: seconds("total_timeout"),
+            hedge_after_ms: number("hedge_after_ms"),
+            hedge_percentile: number("hedge_percentile"),
+            heartbeat_after_ms: number("heartbeat_after_ms"),
+            verified_resume: Set(self.policy["verified_resume"] == true),
             skip_malformed_events: Set(self.policy["skip_malformed_events"] == true),
             ..Default::default()
         };
@@ -230,7 +243,7 @@ impl Setup {
     }
 }
 
-fn watch(health: &Health, snapshot: &Snapshot) {
+pub(crate) fn watch(health: &Health, snapshot: &Snapshot) {
     let providers: Vec<_> = snapshot
         .revisions()
         .map(|(provider, revision)| WatchedProvider { provider, revision })
@@ -241,7 +254,7 @@ fn watch(health: &Health, snapshot: &Snapshot) {
             candidate,
             provider,
             revision,
-            cost: None,
+            cost: snapshot.price(candidate).and_then(|it| it.expected()),
         })
         .collect();
     health.configure(&providers, &associations, Moment::now());
@@ -410,10 +423,22 @@ impl Gateway {
 
     /// How many panics the metrics tell of.
     pub(crate) fn panics(&self) -> u64 {
+        self.metric("panics_total")
+    }
+
+    /// What a counter stands at, 0 if it was never counted; named with its labels.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
         let mut text = String::new();
         encode(&mut text, &self.registry).unwrap();
-        let told = text.lines().find_map(|it| it.strip_prefix("panics_total "));
-        told.unwrap().parse().unwrap()
+        let told = text
+            .lines()
+            .find_map(|it| it.strip_prefix(name)?.strip_prefix(' '));
+        told.map_or(0, |count| count.parse().unwrap())
+    }
+
+    /// How many hedges had that outcome.
+    pub(crate) fn hedges(&self, outcome: &str) -> u64 {
+        self.metric(&format!("hedges_total{{outcome=\"{outcome}\"}}"))
     }
 
     pub(crate) fn health_of(&self, index: usize) -> (ProviderReport, AssociationReport) {
@@ -438,7 +463,7 @@ impl Gateway {
         let model = model::ActiveModel {
             name: Set(name.into()),
             enabled: Set(Some(enabled)),
-            created_at: Set(Some(Utc::now())),
+            created_at: Set(Some(Moment::now().utc)),
             ..Default::default()
         };
         model.insert(&self.database).await.unwrap().id

@@ -14,7 +14,7 @@ pub(crate) const CLIENTS: [Client; 4] = [
     Client::Messages,
     Client::Gemini,
 ];
-const KINDS: [&str; 3] = ["openai", "anthropic", "gemini"];
+pub(crate) const KINDS: [&str; 3] = ["openai", "anthropic", "gemini"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Client {
@@ -158,7 +158,7 @@ pub(crate) async fn send(gateway: &Gateway, path: &str, body: impl Into<bytes::B
 }
 
 /// The configuration of a provider of that type at the simulator, the `index`th to be tried.
-fn config(kind: &str, simulator: &Simulator, index: usize) -> Value {
+pub(crate) fn config(kind: &str, simulator: &Simulator, index: usize) -> Value {
     let base_url = match kind {
         "openai" => simulator.base_url(),
         _ => simulator.origin(),

@@ -12,6 +12,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::Notify,
 };
 
 /// What one connection does after its request came.
@@ -19,6 +20,8 @@ use tokio::{
 pub(crate) enum Act {
     Say(Vec<u8>),
     Pause(Duration),
+    /// Goes on when the test says so.
+    Wait(Arc<Notify>),
     /// Waits for the peer to close, or for good.
     Stay,
 }
@@ -47,6 +50,13 @@ pub(crate) struct RawProvider {
     address: SocketAddr,
     requests: Arc<AtomicUsize>,
     last: Arc<Mutex<String>>,
+}
+
+/// A provider that says `head`, and the rest when it is told to.
+pub(crate) async fn waiting(head: String, rest: String) -> (RawProvider, Arc<Notify>) {
+    let go = Arc::new(Notify::new());
+    let acts = vec![say(head), Act::Wait(go.clone()), say(rest)];
+    (RawProvider::start(acts).await, go)
 }
 
 impl RawProvider {
@@ -146,6 +156,7 @@ async fn connection(
                 }
             }
             Act::Pause(pause) => tokio::time::sleep(pause).await,
+            Act::Wait(go) => go.notified().await,
             Act::Stay => {
                 let mut rest = vec![0; 65536];
                 while !matches!(stream.read(&mut rest).await, Ok(0) | Err(_)) {}

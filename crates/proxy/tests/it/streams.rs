@@ -259,6 +259,30 @@ async fn a_stream_is_finished_for_the_provider_only_when_every_answer_is_complet
 }
 
 #[tokio::test]
+async fn a_complete_answer_is_not_taken_back_where_it_has_no_end_marker() {
+    let text = text_event("hi");
+    for behind in [
+        "data: {broken\n\n",
+        "data: {\"error\":{\"message\":\"late\"}}\n\n",
+    ] {
+        for (body, complete) in [
+            (format!("{text}{FINISH}{behind}"), true),
+            (format!("{text}{behind}"), false),
+        ] {
+            let (mut gateway, _provider) = before(&body).await;
+            let asked = json!({"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]});
+            let path = "/v1beta/models/m:streamGenerateContent?alt=sse";
+            let response = gateway.serve(post(path, asked.to_string(), &[])).await;
+            let reply = Reply::of(response).await;
+            let last: Value = serde_json::from_str(reply.events().last().unwrap()).unwrap();
+            assert_eq!(last.get("error").is_none(), complete, "{}", reply.text());
+            assert_eq!(last["candidates"][0]["finishReason"] == "STOP", complete);
+            assert_eq!(gateway.record().error_class.is_none(), complete);
+        }
+    }
+}
+
+#[tokio::test]
 async fn each_prompt_of_a_completion_is_an_answer_of_its_own() {
     let part = |index: u32, reason: &str| {
         format!(

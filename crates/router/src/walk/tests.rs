@@ -629,3 +629,154 @@ fn a_missing_verdict_is_held_and_a_stop_is_final() {
         ));
     }
 }
+
+/// A walk whose first attempt runs, over rows of (id, priority) that are tried in turn.
+#[track_caller]
+fn hedging(
+    rows: &[(i64, i32)],
+    max_retry: u32,
+    floor: u32,
+    act: impl FnOnce(&mut Walk<'_>, Instant),
+) {
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|(id, priority)| (*id, *priority, 1))
+        .collect();
+    let table = table(Strategy::RoundRobin, &rows);
+    let now = Instant::now();
+    let limits = BudgetLimits {
+        percent: 0,
+        floor_per_second: floor,
+    };
+    let budget = RetryBudget::with_limits(limits, now);
+    let request = Request {
+        max_retry: Some(max_retry),
+        ..Request::default()
+    };
+    let route = table.route("m").unwrap();
+    let plan = route.plan(&request, &State::default(), now, &mut Seeded(1));
+    let mut walk = plan.unwrap().walk(&budget);
+    assert!(matches!(walk.next(None, now, &mut Seeded(1)), Step::Try(_)));
+    act(&mut walk, now);
+}
+
+#[track_caller]
+fn check_hedge(hedge: &Hedge<'_>, expected: Option<i64>) {
+    let sent = match hedge {
+        Hedge::Try(candidate) => Some(candidate.id().0),
+        Hedge::Unpaid | Hedge::Nobody => None,
+    };
+    assert_eq!(sent, expected, "{hedge:?}");
+}
+
+#[test]
+fn a_hedge_goes_to_the_next_of_the_tier_before_a_lower_one() {
+    let rows: [(i64, i32); 4] = [(1, 9), (2, 9), (3, 5), (4, 1)];
+    for (rows, max_retry, expected) in [
+        (&rows[..2], 3, Some(2)),
+        (&rows[..1], 3, None),
+        (&rows[..2], 0, None),
+        // An attempt is kept for every lower tier.
+        (&rows[..], 3, Some(2)),
+        (&rows[..], 2, Some(3)),
+        (&rows[..], 1, Some(3)),
+    ] {
+        hedging(rows, max_retry, 10, |walk, now| {
+            check_hedge(&walk.hedge(now, |_| true), expected);
+        });
+    }
+}
+
+#[test]
+fn a_hedge_is_drawn_from_the_budget_and_leaves_the_free_failover() {
+    let rows = [(1, 1), (2, 1), (3, 1)];
+    hedging(&rows, 9, 0, |walk, now| {
+        assert!(matches!(walk.hedge(now, |_| true), Hedge::Unpaid));
+        assert_eq!(walk.attempts(), 1);
+        let next = walk.next(Some(FAILED), now, &mut Seeded(1));
+        assert!(matches!(next, Step::Try(second) if second.id().0 == 2));
+    });
+    hedging(&rows, 9, 1, |walk, now| {
+        check_hedge(&walk.hedge(now, |_| true), Some(2));
+        assert_eq!(walk.leg_failed(Leg::Hedge, FAILED, now), None);
+        let next = walk.next(Some(FAILED), now, &mut Seeded(1));
+        assert!(matches!(next, Step::Try(third) if third.id().0 == 3));
+        // The budget is spent, and so is the free failover.
+        let end = walk.next(Some(FAILED), now, &mut Seeded(1));
+        assert!(matches!(end, Step::Stop(reason) if reason == failed(FailureClass::Other, true)));
+    });
+}
+
+#[test]
+fn a_request_is_hedged_once_unless_nothing_was_sent() {
+    let rows = [(1, 1), (2, 1), (3, 1), (4, 1)];
+    hedging(&rows, 9, 1, |walk, now| {
+        check_hedge(&walk.hedge(now, |candidate| candidate.id().0 != 2), Some(3));
+        assert_eq!(walk.attempts(), 2);
+        assert_eq!(walk.leg_failed(Leg::Hedge, Verdict::Held, now), None);
+        assert_eq!(walk.attempts(), 1);
+        // What was drawn for the one that was held pays for this one.
+        check_hedge(&walk.hedge(now, |_| true), Some(2));
+        check_hedge(&walk.hedge(now, |_| true), None);
+        assert_eq!(walk.leg_failed(Leg::First, FAILED, now), None);
+        check_hedge(&walk.hedge(now, |_| true), None);
+        let next = walk.next(Some(Verdict::Timeout), now, &mut Seeded(1));
+        assert!(matches!(next, Step::Try(fourth) if fourth.id().0 == 4));
+        check_hedge(&walk.hedge(now, |_| true), None);
+    });
+}
+
+#[test]
+fn a_leg_whose_verdict_ends_the_walk_ends_it() {
+    for leg in [Leg::First, Leg::Hedge] {
+        for (verdict, reason) in [
+            (Verdict::ClientFault, StopReason::ClientFault),
+            (Verdict::ClientGone, StopReason::ClientGone),
+        ] {
+            hedging(&[(1, 1), (2, 1)], 9, 10, |walk, now| {
+                check_hedge(&walk.hedge(now, |_| true), Some(2));
+                assert_eq!(walk.leg_failed(leg, verdict, now), Some(reason));
+                let end = walk.next(Some(FAILED), now, &mut Seeded(1));
+                assert!(matches!(end, Step::Stop(stopped) if stopped == reason));
+            });
+        }
+    }
+}
+
+#[test]
+fn both_verdicts_of_a_hedged_attempt_count() {
+    for leg in [Leg::First, Leg::Hedge] {
+        hedging(&[(1, 1), (2, 1)], 1, 10, |walk, now| {
+            check_hedge(&walk.hedge(now, |_| true), Some(2));
+            assert_eq!(walk.leg_failed(leg, limited(60), now), None);
+            let end = walk.next(Some(limited(30)), now, &mut Seeded(1));
+            let Step::Stop(StopReason::Failed(failure)) = end else {
+                panic!("{end:?}")
+            };
+            let soonest = Some(Duration::from_secs(30));
+            assert_eq!(
+                (failure.class, failure.retry_after),
+                (FailureClass::RateLimited, soonest)
+            );
+            assert!(failure.all_tried);
+        });
+    }
+}
+
+#[test]
+fn an_only_candidate_is_not_hedged_by_those_that_are_out() {
+    let now = Instant::now();
+    let (model, providers, associations) = specs(Strategy::Weighted, &[(1, 1, 1), (2, 1, 1)]);
+    let table = RouteTable::build([model], providers, associations).unwrap();
+    let state = State::default()
+        .with(1, open(now, 9, 1))
+        .with(2, open(now, 9, 1));
+    let budget = RetryBudget::new(now);
+    let plan = table
+        .route("m")
+        .unwrap()
+        .plan(&Request::default(), &state, now, &mut Seeded(1));
+    let mut walk = plan.unwrap().walk(&budget);
+    assert!(matches!(walk.next(None, now, &mut Seeded(1)), Step::Try(_)));
+    check_hedge(&walk.hedge(now, |_| true), None);
+}

@@ -40,11 +40,20 @@ pub(crate) fn speech(exchange: &Exchange<'_>) -> Result<Answer, ApiError> {
     Ok(answer)
 }
 
+/// Of sound, for what is not listened to.
+const BYTES_PER_SECOND: usize = 16_000;
+
 /// `POST /v1/audio/transcriptions`: a text that tells the size of the file and the model.
 pub(crate) fn transcription(exchange: &Exchange<'_>) -> Result<Answer, ApiError> {
     let (model, file) = form(exchange, "file")?;
     let text = format!("{} bytes heard by {model}", file.len());
-    let usage = json!({"type": "tokens", "input_tokens": 1, "output_tokens": 1, "total_tokens": 2});
+    // Whisper is charged by the second, what came after it by tokens.
+    let usage = match model.contains("whisper") {
+        true => json!({"type": "duration", "seconds": file.len().div_ceil(BYTES_PER_SECOND)}),
+        false => {
+            json!({"type": "tokens", "input_tokens": 1, "output_tokens": 1, "total_tokens": 2})
+        }
+    };
     Ok(told(exchange, &json!({"text": text, "usage": usage})))
 }
 

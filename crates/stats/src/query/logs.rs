@@ -2,72 +2,186 @@
 
 use chrono::{DateTime, Utc};
 use entities::request_log::{Column, Entity, Model};
+use sea_orm::sea_query::ExprTrait;
 use sea_orm::{
-    ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 
+use super::LogFilter;
 use crate::Error;
 
-/// Which requests. What is none does not matter.
-#[derive(Debug, Clone, Default)]
-pub struct LogFilter {
-    /// As the client asked for it.
-    pub model: Option<String>,
-    /// The provider that answered, else the last tried.
-    pub provider_id: Option<i64>,
-    /// What the client got.
-    pub status_code: Option<u16>,
-    /// The client key's name.
-    pub key: Option<String>,
-    /// Whether it was a stream.
-    pub stream: Option<bool>,
-    /// The one request.
-    pub request_id: Option<String>,
-    /// Arrived at this instant or later.
-    pub from: Option<DateTime<Utc>>,
-    /// Arrived before this instant.
-    pub to: Option<DateTime<Utc>>,
+/// Rows that are searched for a text at a time: no index finds it, so the number is what bounds the time. Reading so many
+/// by their ids takes a database some tenths of a second, however many rows there are.
+const SEARCHED: i64 = 200_000;
+/// How many of the first arrivals of a range tell where its rows begin.
+const FIRST_ARRIVALS: u64 = 1000;
+/// Rows that may have been written before those, although they arrived later.
+const SLACK: i64 = 10_000;
+
+/// A page of requests.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Logs {
+    /// Its rows.
+    pub rows: Vec<Model>,
+    /// Where the next page begins; none on the last one.
+    pub next: Option<LogCursor>,
 }
 
-impl From<&LogFilter> for Condition {
-    fn from(filter: &LogFilter) -> Self {
-        Self::all()
-            .add_option(filter.model.as_deref().map(|model| Column::Model.eq(model)))
-            .add_option(filter.provider_id.map(|id| Column::ProviderId.eq(id)))
-            .add_option(
-                filter
-                    .status_code
-                    .map(|status| Column::StatusCode.eq(i32::from(status))),
-            )
-            .add_option(filter.key.as_deref().map(|key| Column::UserId.eq(key)))
-            .add_option(filter.stream.map(|stream| Column::Stream.eq(stream)))
-            .add_option(
-                filter
-                    .request_id
-                    .as_deref()
-                    .map(|id| Column::RequestId.eq(id)),
-            )
-            .add_option(filter.from.map(|from| Column::CreatedAt.gte(from)))
-            .add_option(filter.to.map(|to| Column::CreatedAt.lt(to)))
+/// Where a page ends: at a request, by which the next page begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogCursor {
+    /// When it arrived.
+    pub at: DateTime<Utc>,
+    /// Its row.
+    pub id: i64,
+}
+
+impl From<&Model> for LogCursor {
+    fn from(row: &Model) -> Self {
+        Self {
+            at: row.created_at,
+            id: row.id,
+        }
     }
 }
 
-/// A page of at most `limit` requests whose id is below `cursor`, by descending id. The next page's cursor is the id of
-/// this one's last row; a page shorter than `limit` is the last.
+impl LogCursor {
+    /// What comes after it. The first half says no more than the second, but is what an index is entered by.
+    fn after(self) -> Condition {
+        let earlier = Column::CreatedAt.lt(self.at);
+        let beside = Column::CreatedAt.eq(self.at).and(Column::Id.lt(self.id));
+        Condition::all()
+            .add(Column::CreatedAt.lte(self.at))
+            .add(earlier.or(beside))
+    }
+}
+
+/// A page of at most `limit` requests after `cursor`, the latest to arrive first. Every filter but `stream` has an index in
+/// this order, so that a page costs what it holds, however long the log is.
+///
+/// Where a text is looked for, rows come in the order in which they were written, and a page may have fewer than `limit`,
+/// even none, and still not be the last: it ends after the newest 200,000 rows below the cursor.
 ///
 /// # Errors
 /// If the database does not answer.
 pub async fn logs(
     db: &DatabaseConnection,
     filter: &LogFilter,
-    cursor: Option<i64>,
+    cursor: Option<LogCursor>,
     limit: u64,
-) -> Result<Vec<Model>, Error> {
-    Entity::find()
-        .filter(Condition::from(filter).add_option(cursor.map(|id| Column::Id.lt(id))))
+) -> Result<Logs, Error> {
+    let found = match filter.text {
+        Some(_) => search(db, filter, cursor, limit).await,
+        None => page(db, filter, cursor, limit).await,
+    };
+    found.map_err(Error::Database)
+}
+
+async fn page(
+    db: &DatabaseConnection,
+    filter: &LogFilter,
+    cursor: Option<LogCursor>,
+    limit: u64,
+) -> Result<Logs, DbErr> {
+    let rows = Entity::find()
+        .filter(Condition::from(filter).add_option(cursor.map(LogCursor::after)))
+        .order_by_desc(Column::CreatedAt)
         .order_by_desc(Column::Id)
-        .limit(limit)
+        .limit(limit + 1)
         .all(db)
+        .await?;
+    Ok(cut(rows, limit, None))
+}
+
+async fn search(
+    db: &DatabaseConnection,
+    filter: &LogFilter,
+    cursor: Option<LogCursor>,
+    limit: u64,
+) -> Result<Logs, DbErr> {
+    let Some(searched) = searched(db, filter, cursor.map(|cursor| cursor.id)).await? else {
+        return Ok(cut(Vec::new(), limit, None));
+    };
+    let condition = Condition::from(filter)
+        .add(Column::Id.lt(searched.below))
+        .add(Column::Id.gte(searched.from));
+    let rows = Entity::find()
+        .filter(condition)
+        .order_by_desc(Column::Id)
+        .limit(limit + 1)
+        .all(db)
+        .await?;
+    // A search goes on by the row alone.
+    let rest = (!searched.is_all).then_some(LogCursor {
+        at: DateTime::UNIX_EPOCH,
+        id: searched.from,
+    });
+    Ok(cut(rows, limit, rest))
+}
+
+/// A page of `limit` rows, of which one more was read if there are more; `rest` is where it goes on if not.
+fn cut(mut rows: Vec<Model>, limit: u64, rest: Option<LogCursor>) -> Logs {
+    let has_more = rows.len() as u64 > limit;
+    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let next = match has_more {
+        true => rows.last().map(LogCursor::from),
+        false => rest,
+    };
+    Logs { rows, next }
+}
+
+/// The ids that are looked at for one page of a search.
+#[derive(Debug, Clone, Copy)]
+struct Searched {
+    from: i64,
+    below: i64,
+    /// Whether nothing is left to search below them.
+    is_all: bool,
+}
+
+/// `None` where there is nothing to search.
+async fn searched(
+    db: &DatabaseConnection,
+    filter: &LogFilter,
+    cursor: Option<i64>,
+) -> Result<Option<Searched>, DbErr> {
+    let first = match filter.from {
+        None => id(db, sea_orm::Order::Asc).await?,
+        Some(from) => {
+            let arrived: Vec<i64> = Entity::find()
+                .select_only()
+                .column(Column::Id)
+                .filter(Column::CreatedAt.gte(from))
+                .order_by_asc(Column::CreatedAt)
+                .limit(FIRST_ARRIVALS)
+                .into_tuple()
+                .all(db)
+                .await?;
+            arrived.into_iter().min().map(|id| id.saturating_sub(SLACK))
+        }
+    };
+    let last = id(db, sea_orm::Order::Desc).await?;
+    let (Some(first), Some(last)) = (first, last) else {
+        return Ok(None);
+    };
+    let end = last.saturating_add(1);
+    let below = cursor.map_or(end, |cursor| Ord::min(cursor, end));
+    let from = Ord::max(below.saturating_sub(SEARCHED), first);
+    Ok(Some(Searched {
+        from,
+        below,
+        is_all: from <= first,
+    }))
+}
+
+/// The least or the greatest id there is.
+async fn id(db: &DatabaseConnection, order: sea_orm::Order) -> Result<Option<i64>, DbErr> {
+    Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .order_by(Column::Id, order)
+        .into_tuple()
+        .one(db)
         .await
-        .map_err(Error::Database)
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use entities::request_log::{Column, Entity};
-use sea_orm::sea_query::{Expr, ExprTrait, Func};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, FunctionCall};
 use sea_orm::{
     ColumnTrait, DatabaseConnection, DbBackend, EntityTrait, FromQueryResult, Order, QueryFilter,
     QueryOrder, QuerySelect, Select,
@@ -66,9 +66,9 @@ pub struct ModelTotals {
     pub totals: Totals,
 }
 
-#[derive(Debug, FromQueryResult)]
-struct Sums {
-    requests: i64,
+#[derive(Debug, Default, FromQueryResult)]
+pub(super) struct Sums {
+    pub(super) requests: i64,
     successes: Option<i64>,
     latency_ms: Option<i64>,
     prompt_tokens: Option<i64>,
@@ -89,6 +89,23 @@ struct ByModel {
     model: String,
     #[sea_orm(nested)]
     sums: Sums,
+}
+
+impl Sums {
+    pub(super) fn add(&mut self, other: &Self) {
+        let add = |to: &mut Option<i64>, more: Option<i64>| {
+            if let Some(more) = more {
+                *to = Some(to.unwrap_or(0) + more);
+            }
+        };
+        self.requests += other.requests;
+        add(&mut self.successes, other.successes);
+        add(&mut self.latency_ms, other.latency_ms);
+        add(&mut self.prompt_tokens, other.prompt_tokens);
+        add(&mut self.completion_tokens, other.completion_tokens);
+        add(&mut self.total_tokens, other.total_tokens);
+        add(&mut self.cost, other.cost);
+    }
 }
 
 impl From<Sums> for Totals {
@@ -146,6 +163,15 @@ pub async fn summary(db: &DatabaseConnection, since: DateTime<Utc>) -> Result<Su
     })
 }
 
+/// A sum that is an integer: those of BIGINT are decimals on PostgreSQL and MySQL.
+pub(super) fn sum(backend: DbBackend, expression: Expr) -> FunctionCall {
+    let integer = match backend {
+        DbBackend::MySql => "SIGNED",
+        _ => "BIGINT",
+    };
+    Func::cast_as(expression.sum(), integer)
+}
+
 fn grouped(backend: DbBackend, since: DateTime<Utc>, by: Column) -> Select<Entity> {
     sums(backend, since)
         .column(by)
@@ -155,13 +181,8 @@ fn grouped(backend: DbBackend, since: DateTime<Utc>, by: Column) -> Select<Entit
         .limit(GROUPS)
 }
 
-fn sums(backend: DbBackend, since: DateTime<Utc>) -> Select<Entity> {
-    // Sums of BIGINT are decimals on PostgreSQL and MySQL.
-    let integer = match backend {
-        DbBackend::MySql => "SIGNED",
-        _ => "BIGINT",
-    };
-    let sum = |expression: Expr| Func::cast_as(expression.sum(), integer);
+pub(super) fn sums(backend: DbBackend, since: DateTime<Utc>) -> Select<Entity> {
+    let sum = |expression| sum(backend, expression);
     let succeeded = Expr::case(Expr::col(Column::StatusCode).lt(400), 1).finally(0);
     Entity::find()
         .select_only()

@@ -32,6 +32,30 @@ fn attempt(provider_id: i64) -> AttemptRecord {
     }
 }
 
+/// A row that differs from others by its id.
+pub(crate) fn row(number: u128) -> Row {
+    RequestRecord {
+        request_id: Uuid::from_u128(number),
+        arrived_at: DateTime::UNIX_EPOCH,
+        endpoint: "/v1/chat/completions",
+        method: "POST",
+        model: "gpt".to_owned(),
+        stream: false,
+        key_name: std::sync::Arc::from("key"),
+        ip: None,
+        status_code: 404,
+        error_class: None,
+        error_message: None,
+        latency: Duration::from_millis(1),
+        ttft: None,
+        attempts: Vec::new(),
+        answered_by: None,
+        charged_to: None,
+        trace: None,
+    }
+    .into()
+}
+
 fn record(attempts: Vec<AttemptRecord>, answered_by: Option<usize>) -> RequestRecord {
     RequestRecord {
         request_id: Uuid::nil(),
@@ -49,6 +73,8 @@ fn record(attempts: Vec<AttemptRecord>, answered_by: Option<usize>) -> RequestRe
         ttft: Some(Duration::from_micros(999)),
         attempts,
         answered_by,
+        charged_to: None,
+        trace: None,
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) fn record() -> RequestRecord {
         ttft: None,
         attempts: vec![attempt(1)],
         answered_by: Some(0),
+        charged_to: None,
+        trace: None,
     }
 }
 

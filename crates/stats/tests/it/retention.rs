@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use entities::{provider_stats, write_batch};
+use entities::{audit_log, provider_stats, write_batch};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{EntityTrait, PaginatorTrait};
 use stats::RequestRecord;
@@ -38,13 +38,27 @@ async fn old_rows_are_deleted_in_chunks(database: &TestDatabase) {
             .await
             .unwrap();
     }
+    for (action, age) in [("old", 400), ("recent", 300)] {
+        let change = audit_log::ActiveModel {
+            actor: Set("env".to_owned()),
+            action: Set(action.to_owned()),
+            object_type: Set("model".to_owned()),
+            created_at: Set(now - TimeDelta::days(age)),
+            ..Default::default()
+        };
+        audit_log::Entity::insert(change)
+            .exec_without_returning(&database.db)
+            .await
+            .unwrap();
+    }
     let days = provider_stats::Entity::find()
         .count(&database.db)
         .await
         .unwrap();
 
     let mut settings = settings(database);
-    settings.retention = Some(Duration::from_secs(30 * 86_400));
+    settings.retention.requests = Some(Duration::from_secs(30 * 86_400));
+    settings.retention.audit = Some(Duration::from_secs(365 * 86_400));
     let running = Running::start_with(database, settings).await;
     let metrics = running.recorder.metrics().clone();
     eventually("the old rows are gone", || metrics.expired() == 1_200).await;
@@ -64,6 +78,9 @@ async fn old_rows_are_deleted_in_chunks(database: &TestDatabase) {
     let kept = |id: &str| write_batch::Entity::find_by_id(id.to_owned()).one(&database.db);
     assert!(kept("old").await.unwrap().is_none());
     assert!(kept("recent").await.unwrap().is_some());
+    let changes = audit_log::Entity::find().all(&database.db).await.unwrap();
+    assert_eq!(changes.len(), 1, "the old change is forgotten");
+    assert_eq!(changes[0].action, "recent");
     assert_eq!(
         provider_stats::Entity::find()
             .count(&database.db)

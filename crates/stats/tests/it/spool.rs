@@ -40,6 +40,41 @@ async fn processes_share_a_folder_and_inherit_from_each_other() {
 }
 
 #[tokio::test]
+async fn a_damaged_spool_of_another_does_not_hide_the_rest() {
+    run(Engine::Sqlite, async |database: &TestDatabase| {
+        let mut all = Vec::new();
+        for _ in 0..3 {
+            all.push(Running::start(database).await);
+        }
+        let outage = database.outage().await;
+        for running in &all {
+            for _ in 0..50 {
+                running.recorder.record(record());
+            }
+            let metrics = running.recorder.metrics().clone();
+            eventually("all rows are on disk", || metrics.spooled() == 50).await;
+        }
+        for running in all {
+            running.kill().await;
+        }
+        outage.end().await;
+        let folder = settings(database).spool_dir;
+        let damaged = folder.join("spool-1.db");
+        // A connection writes to its file until it is closed.
+        let log = folder.join("spool-1.db-wal");
+        eventually("the file is let go of", || !log.exists()).await;
+        std::fs::write(&damaged, "this is no database".repeat(1_000)).unwrap();
+
+        let heir = Running::start(database).await;
+        let metrics = heir.recorder.metrics().clone();
+        eventually("what lies behind is written", || metrics.written() == 100).await;
+        heir.stop().await;
+        assert!(damaged.exists());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_batch_that_cannot_be_read_does_not_hold_up_the_others() {
     run(Engine::Sqlite, async |database: &TestDatabase| {
         let mut settings = settings(database);

@@ -1,10 +1,17 @@
 //! Connections: kept, lost, refused.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use simulator::{Behaviour, KeepAlive, Simulator, SimulatorSettings};
 use tokio::net::{TcpSocket, TcpStream};
-use upstream::{Clients, NetworkPolicy, SendErrorKind, SetupError, TransportSettings};
+use upstream::{Clients, Dial, Link, NetworkPolicy, SendErrorKind, SetupError, TransportSettings};
 
 use crate::server::{ConnectProxy, PATIENCE, client, plain, post, read, saying};
 
@@ -260,4 +267,53 @@ async fn equal_settings_share_a_pool_and_wrong_ones_are_refused() {
             "{wrong}"
         );
     }
+}
+
+/// Connects within the process, and notes to where.
+#[derive(Debug)]
+struct Within {
+    simulator: Simulator,
+    dialled: std::sync::Mutex<Vec<SocketAddr>>,
+}
+
+impl Dial for Within {
+    fn dial(&self, address: SocketAddr) -> Pin<Box<dyn Future<Output = io::Result<Link>> + Send>> {
+        self.dialled.lock().unwrap().push(address);
+        let link: io::Result<Link> = match address.port() {
+            80 => Ok(Box::new(self.simulator.connect())),
+            _ => Err(io::ErrorKind::ConnectionRefused.into()),
+        };
+        Box::pin(async move {
+            if address.port() == 81 {
+                std::future::pending::<()>().await;
+            }
+            link
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_network_of_ones_own_is_dialled_and_guarded_like_any_other() {
+    let within = Arc::new(Within {
+        simulator: Simulator::unbound(SimulatorSettings::default()).unwrap(),
+        dialled: std::sync::Mutex::default(),
+    });
+    let clients = Clients::dialling(NetworkPolicy::Any, within.clone());
+    let client = clients.get(&TransportSettings::default()).unwrap();
+    let url = |origin: &str| format!("http://{origin}/v1/chat/completions");
+    for _ in 0..2 {
+        read(client.send(post(&url("10.0.0.1")), PATIENCE).await).await;
+    }
+    assert_eq!(within.simulator.counts().connections, 1, "pooled");
+    for (origin, kind) in [
+        ("10.0.0.1:81", SendErrorKind::ConnectTimeout),
+        ("10.0.0.1:82", SendErrorKind::Connect),
+        ("169.254.169.254", SendErrorKind::AddressRefused),
+    ] {
+        let sent = client.send(post(&url(origin)), PATIENCE).await;
+        assert_eq!(sent.unwrap_err().kind, kind, "{origin}");
+    }
+    let dialled = within.dialled.lock().unwrap();
+    let dialled: Vec<_> = dialled.iter().map(ToString::to_string).collect();
+    assert_eq!(dialled, ["10.0.0.1:80", "10.0.0.1:81", "10.0.0.1:82"]);
 }

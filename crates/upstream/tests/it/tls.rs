@@ -20,7 +20,7 @@ use rustls::ServerConfig;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
-use upstream::{NetworkPolicy, SendErrorKind, TransportSettings};
+use upstream::{Clients, NetworkPolicy, SendErrorKind, TransportSettings};
 
 use crate::server::{ConnectProxy, PATIENCE, client, plain, post, read};
 
@@ -108,6 +108,21 @@ async fn an_authority_of_ones_own_is_trusted_over_both_protocols() {
         assert_eq!(read(fresh).await.0, version);
         assert_eq!(server.connections.load(Ordering::Relaxed), 2, "{alpn:?}");
     }
+}
+
+#[tokio::test]
+async fn a_new_authority_in_the_same_file_is_trusted_and_the_old_one_no_more() {
+    let (old, new) = (secure(&["http/1.1"]).await, secure(&["http/1.1"]).await);
+    let clients = Clients::new(NetworkPolicy::Any);
+    let settings = old.settings(None);
+    let before = clients.get(&settings).unwrap();
+    assert!(Arc::ptr_eq(&before, &clients.get(&settings).unwrap()));
+    read(before.send(post(&old.url()), PATIENCE).await).await;
+
+    std::fs::copy(new.authority.path(), old.authority.path()).unwrap();
+    let after = clients.get(&settings).unwrap();
+    read(after.send(post(&new.url()), PATIENCE).await).await;
+    assert!(after.send(post(&old.url()), PATIENCE).await.is_err());
 }
 
 #[tokio::test]

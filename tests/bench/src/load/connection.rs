@@ -22,8 +22,18 @@ pub(crate) struct Connection {
 pub(crate) struct Head {
     pub(crate) status: u16,
     pub(crate) keep_alive: bool,
+    /// Whether it says when to come again.
+    pub(crate) retry_after: bool,
     /// When the first byte of the body was there.
     pub(crate) first_byte: Instant,
+}
+
+/// What stands in a head.
+struct Told {
+    status: u16,
+    keep_alive: bool,
+    retry_after: bool,
+    framing: Framing,
 }
 
 enum Framing {
@@ -57,12 +67,12 @@ impl Connection {
             }
             self.read_more().await?;
         };
-        let (status, keep_alive, framing) = head(&self.buffer[..body_start])?;
-        while self.buffer.len() == body_start && !matches!(framing, Framing::Length(0)) {
+        let told = told(&self.buffer[..body_start])?;
+        while self.buffer.len() == body_start && !matches!(told.framing, Framing::Length(0)) {
             self.read_more().await?;
         }
         let first_byte = Instant::now();
-        match framing {
+        match told.framing {
             Framing::Length(length) => {
                 self.fill(body_start + length).await?;
                 body.extend_from_slice(&self.buffer[body_start..body_start + length]);
@@ -70,8 +80,9 @@ impl Connection {
             Framing::Chunked => self.read_chunks(body_start, body).await?,
         }
         Ok(Head {
-            status,
-            keep_alive,
+            status: told.status,
+            keep_alive: told.keep_alive,
+            retry_after: told.retry_after,
             first_byte,
         })
     }
@@ -113,12 +124,12 @@ impl Connection {
     }
 }
 
-fn head(head: &[u8]) -> io::Result<(u16, bool, Framing)> {
+fn told(head: &[u8]) -> io::Result<Told> {
     let invalid = |what: &'static str| io::Error::new(ErrorKind::InvalidData, what);
     let head = std::str::from_utf8(head).map_err(|_| invalid("a head that is no text"))?;
     let mut lines = head.split("\r\n");
     let status = lines.next().and_then(|line| line.get(9..12)?.parse().ok());
-    let (mut keep_alive, mut framing) = (true, None);
+    let (mut keep_alive, mut retry_after, mut framing) = (true, false, None);
     for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
         if name.eq_ignore_ascii_case("content-length") {
             framing = value.parse().ok().map(Framing::Length);
@@ -128,12 +139,14 @@ fn head(head: &[u8]) -> io::Result<(u16, bool, Framing)> {
                 .then_some(Framing::Chunked);
         } else if name.eq_ignore_ascii_case("connection") {
             keep_alive = !value.eq_ignore_ascii_case("close");
+        } else if name.eq_ignore_ascii_case("retry-after") {
+            retry_after = true;
         }
     }
-    let status = status.ok_or_else(|| invalid("a head without a status"))?;
-    Ok((
-        status,
+    Ok(Told {
+        status: status.ok_or_else(|| invalid("a head without a status"))?,
         keep_alive,
-        framing.ok_or_else(|| invalid("a body without an end"))?,
-    ))
+        retry_after,
+        framing: framing.ok_or_else(|| invalid("a body without an end"))?,
+    })
 }

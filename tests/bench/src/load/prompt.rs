@@ -33,7 +33,8 @@ pub(crate) fn request(protocol: Protocol, shape: Shape, model: &str, key: &str) 
     request
 }
 
-fn path(protocol: Protocol, shape: Shape, model: &str) -> String {
+/// Where a request goes.
+pub(crate) fn path(protocol: Protocol, shape: Shape, model: &str) -> String {
     match protocol {
         Protocol::Chat => "/v1/chat/completions".to_owned(),
         Protocol::Responses => "/v1/responses".to_owned(),
@@ -59,7 +60,8 @@ fn turns(shape: Shape) -> Vec<(bool, String)> {
     }
 }
 
-fn body(protocol: Protocol, shape: Shape, model: &str) -> Value {
+/// What a request is.
+pub(crate) fn body(protocol: Protocol, shape: Shape, model: &str) -> Value {
     let role = |is_user: bool| if is_user { "user" } else { "assistant" };
     let message = |(is_user, text): (bool, String)| json!({"role": role(is_user), "content": text});
     let turns = turns(shape).into_iter();

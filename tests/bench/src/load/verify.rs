@@ -24,6 +24,8 @@ struct Told {
     finish: String,
     /// Whether the end marker came; true of whole answers.
     ended: bool,
+    /// Whether `response.failed` came after an error.
+    failed: bool,
 }
 
 type Found<T> = Result<T, Cow<'static, str>>;
@@ -62,19 +64,57 @@ impl Verifier {
     }
 }
 
-/// The text and the end of an answer.
+/// How an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// With its reason and, in a stream, its end marker.
+    Complete,
+    /// A stream with an error as its last event.
+    Error,
+}
+
+/// How an answer of status 200 ended; an error where it is broken: neither complete nor ended in an error, or going on
+/// after either.
+pub(crate) fn end(protocol: Protocol, body: &[u8]) -> Found<End> {
+    let (told, failed) = read(protocol, body)?;
+    match failed {
+        true if told.ended => Err("an end marker and an error".into()),
+        true => Ok(End::Error),
+        false if told.ended && !told.finish.is_empty() => Ok(End::Complete),
+        false => Err("neither an end nor an error".into()),
+    }
+}
+
+/// The text and the end of an answer that has no error in it.
 fn told(protocol: Protocol, body: &[u8]) -> Found<Told> {
+    match read(protocol, body)? {
+        (_, true) => Err("an event that is an error".into()),
+        (told, false) => Ok(told),
+    }
+}
+
+/// What an answer tells, and whether an error is its last event.
+fn read(protocol: Protocol, body: &[u8]) -> Found<(Told, bool)> {
     let body = std::str::from_utf8(body).map_err(|_| "no UTF-8")?;
     let mut told = Told::default();
     if !body.starts_with("data:") && !body.starts_with("event:") {
         let json: Value = serde_json::from_str(body).map_err(|_| "no JSON")?;
         told.whole(protocol, &json);
         told.ended = true;
-        return Ok(told);
+        return Ok((told, false));
     }
+    let mut failed = false;
     for data in body.lines().filter_map(|line| line.strip_prefix("data: ")) {
         if told.ended {
             return Err("an event after the end".into());
+        }
+        if failed {
+            // Responses tells in what state the error leaves the answer; nothing comes after that.
+            if protocol == Protocol::Responses && !told.failed && is_failed(data) {
+                told.failed = true;
+                continue;
+            }
+            return Err("an event after the error".into());
         }
         if protocol == Protocol::Chat && data == "[DONE]" {
             told.ended = true;
@@ -82,11 +122,16 @@ fn told(protocol: Protocol, body: &[u8]) -> Found<Told> {
         }
         let json: Value = serde_json::from_str(data).map_err(|_| "an event that is no JSON")?;
         if json.get("error").is_some_and(|error| !error.is_null()) || json["type"] == "error" {
-            return Err("an event that is an error".into());
+            failed = true;
+            continue;
         }
         told.event(protocol, &json)?;
     }
-    Ok(told)
+    Ok((told, failed))
+}
+
+fn is_failed(data: &str) -> bool {
+    serde_json::from_str::<Value>(data).is_ok_and(|json| json["type"] == "response.failed")
 }
 
 impl Told {
@@ -163,4 +208,43 @@ impl Told {
 
 fn array(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(events: &[&str]) -> String {
+        let events = events.iter().map(|event| format!("data: {event}\n\n"));
+        events.collect()
+    }
+
+    #[test]
+    fn a_stream_ends_whole_or_in_an_error_and_goes_on_after_neither() {
+        const TEXT: &str = r#"{"choices":[{"delta":{"content":"a"}}]}"#;
+        const STOP: &str = r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#;
+        const ERROR: &str = r#"{"type":"error","error":{"message":"m"}}"#;
+        const DELTA: &str = r#"{"type":"response.output_text.delta","delta":"a"}"#;
+        const FAILED: &str = r#"{"type":"response.failed","response":{"status":"failed"}}"#;
+        let table: [(Protocol, &[&str], Option<End>); 10] = [
+            (Protocol::Chat, &[TEXT, STOP, "[DONE]"], Some(End::Complete)),
+            (Protocol::Chat, &[TEXT, ERROR], Some(End::Error)),
+            (Protocol::Chat, &[TEXT, STOP], None),
+            (Protocol::Chat, &[TEXT, "[DONE]"], None),
+            (Protocol::Chat, &[TEXT, ERROR, TEXT], None),
+            (Protocol::Chat, &[TEXT, ERROR, "[DONE]"], None),
+            (Protocol::Chat, &[TEXT, STOP, "[DONE]", ERROR], None),
+            (
+                Protocol::Responses,
+                &[DELTA, ERROR, FAILED],
+                Some(End::Error),
+            ),
+            (Protocol::Responses, &[DELTA, ERROR, FAILED, FAILED], None),
+            (Protocol::Responses, &[DELTA, ERROR, DELTA], None),
+        ];
+        for (protocol, events, expected) in table {
+            let ended = end(protocol, stream(events).as_bytes());
+            assert_eq!(ended.ok(), expected, "{protocol:?} {events:?}");
+        }
+    }
 }

@@ -47,13 +47,22 @@ pub(crate) struct Resident {
     pub(crate) peak_kb: u64,
 }
 
+/// What must not grow without end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Vitals {
+    pub(crate) resident_kb: u64,
+    pub(crate) threads: u64,
+    /// Open file descriptors.
+    pub(crate) files: u64,
+}
+
 impl Spawned {
     /// Starts a child.
     pub(crate) fn start(mut command: Command) -> anyhow::Result<Self> {
         let child = command
             .stdin(Stdio::null())
             .spawn()
-            .context("cannot start taskset (of util-linux)")?;
+            .with_context(|| format!("cannot start {:?}", command.get_program()))?;
         Ok(Self { child })
     }
 
@@ -82,6 +91,18 @@ impl Spawned {
             .with_context(|| format!("cannot read {path}: has the process ended?"))
     }
 
+    /// What the kernel counts of it.
+    pub(crate) fn vitals(&self) -> anyhow::Result<Vitals> {
+        let status = self.proc("status")?;
+        let field = |name| field(&status, name).with_context(|| format!("no {name}"));
+        let folder = format!("/proc/{}/fd", self.child.id());
+        Ok(Vitals {
+            resident_kb: field("VmRSS:")?,
+            threads: field("Threads:")?,
+            files: std::fs::read_dir(folder)?.count() as u64,
+        })
+    }
+
     /// User and system time of all its threads so far.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
         cpu_of(&self.proc("stat")?).context("/proc/<pid>/stat has no times")
@@ -90,11 +111,7 @@ impl Spawned {
     /// Its resident memory.
     pub(crate) fn memory(&self) -> anyhow::Result<Resident> {
         let status = self.proc("status")?;
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.split_whitespace().next()?.parse().ok()
-        };
-        let told = field("VmRSS:").zip(field("VmHWM:"));
+        let told = field(&status, "VmRSS:").zip(field(&status, "VmHWM:"));
         let (now_kb, peak_kb) = told.context("/proc/<pid>/status has no resident size")?;
         Ok(Resident { now_kb, peak_kb })
     }
@@ -118,6 +135,12 @@ impl Drop for Spawned {
 
 /// Linux tells user space in hundredths of a second, whatever its own ticks are.
 const TICK: Duration = Duration::from_millis(10);
+
+/// A number of `/proc/<pid>/status`.
+fn field(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}
 
 fn cpu_of(stat: &str) -> Option<Duration> {
     // The name, in parentheses, may hold anything: count from its end. Then come state, 10 others, utime, stime.

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use super::name;
+use super::overload::{self, Step};
 use super::scenario::{Case, Direction, Provider};
 use crate::load::{Protocol, Report};
 
@@ -77,6 +78,8 @@ impl Accounting {
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Results {
     samples: Vec<Sample>,
+    /// Of the gateway, beyond what it can do.
+    pub(crate) overload: Vec<Step>,
     pub(crate) memory: Vec<Memory>,
     pub(crate) accounting: Option<Accounting>,
 }
@@ -122,6 +125,9 @@ impl Results {
                 load.first_error.as_deref().unwrap_or("?")
             );
         }
+        if let Some(fault) = self.overload.iter().find_map(Step::fault) {
+            anyhow::bail!("the gateway was wrong or silent under overload: {fault}");
+        }
         if let Some(accounting) = self.accounting.filter(|accounting| !accounting.adds_up()) {
             anyhow::bail!(
                 "rows in request_logs: {}, requests answered: {}",
@@ -135,6 +141,7 @@ impl Results {
     fn table(&self) -> String {
         let mut text = self.systems_table();
         text.push_str(&self.directions_table());
+        text.push_str(&overload::table(&self.overload));
         text.push_str("\n| system | idle MB | peak MB | after MB |\n|---|---|---|---|\n");
         for memory in &self.memory {
             let [idle, peak, after] =

@@ -19,6 +19,8 @@ pub(crate) enum Scenario {
     Steady,
     /// Small requests and streams from clients of every protocol to providers of every type.
     Translate,
+    /// Twice and three times what the gateway can do, at a fixed rate.
+    Overload,
 }
 
 /// A type of provider, as the gateway is configured with it.
@@ -73,6 +75,8 @@ impl Scenario {
             Self::Small | Self::Steady => vec![case(Shape::Small, None)],
             Self::Large => vec![case(Shape::Large, None)],
             Self::Stream => vec![case(Shape::Stream, None)],
+            // How much is too much is measured first: `overload.rs`.
+            Self::Overload => Vec::new(),
             Self::Translate => {
                 let providers = [Provider::OpenAi, Provider::Anthropic, Provider::Gemini];
                 let directions = Protocol::value_variants()

@@ -7,7 +7,7 @@ mod wire;
 mod writer;
 
 pub(crate) use reader::Reader;
-pub(crate) use writer::Writer;
+pub(crate) use writer::{Adopted, Writer};
 
 #[cfg(test)]
 mod tests;

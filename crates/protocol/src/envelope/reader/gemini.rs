@@ -135,6 +135,10 @@ impl<'a> Reader<'a> {
                 | "_responseJsonSchema" => {
                     self.needs.structured_output |= !value.is_null();
                 }
+                // Its type is the provider's to judge.
+                "maxOutputTokens" | "max_output_tokens" if value.as_i64().is_some() => {
+                    self.limit_output(format_args!("{name}"), &value);
+                }
                 key @ ("candidateCount" | "candidate_count") => {
                     self.count_choices(format_args!("{name}.{key}"), &value);
                 }

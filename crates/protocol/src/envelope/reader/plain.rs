@@ -50,6 +50,7 @@ impl<'a> Reader<'a> {
             Role::Integer if !(value.is_null() || value.as_i64().is_some()) => {
                 self.wrong_type(format_args!("{name}"), "an integer");
             }
+            Role::MaxOutput => self.limit_output(format_args!("{name}"), value),
             Role::Choices => self.count_choices(format_args!("{name}"), value),
             Role::User => self.user = value.as_str(),
             Role::CacheKey => self.cache_key = value.as_str(),
@@ -72,6 +73,15 @@ impl<'a> Reader<'a> {
                 self.edits.model_value = value.span();
             }
             None => self.wrong_type(format_args!("model"), "a string"),
+        }
+    }
+
+    /// Of two limits the greater one: which of them a provider obeys is its own affair.
+    pub(super) fn limit_output(&mut self, field: fmt::Arguments<'_>, value: &Value<'_>) {
+        match value.as_i64() {
+            Some(limit) => self.max_output = self.max_output.max(u64::try_from(limit).ok()),
+            None if value.is_null() => {}
+            None => self.wrong_type(field, "an integer"),
         }
     }
 

@@ -244,3 +244,42 @@ fn errors_in_disguise_and_broken_ends_are_found() {
         assert_eq!(answer, Err(Unusable::Broken(reason.to_owned())));
     }
 }
+
+#[test]
+fn images_and_seconds_of_what_is_forwarded_are_counted() {
+    let media = |endpoint, body: &str| Answer::inspect(endpoint, body.as_bytes()).unwrap().media;
+    let images = |body| media(Endpoint::ImageGenerations, body).images;
+    assert_eq!(
+        images(r#"{"data":[{"b64_json":"[,"},{"url":"x"}]}"#),
+        Some(2)
+    );
+    assert_eq!(images(r#"{"data":[]}"#), Some(0));
+    assert_eq!(images(r#"{"data":{}}"#), None);
+    assert_eq!(images(r#"{"created":1}"#), None);
+    assert_eq!(media(Endpoint::Moderations, r#"{"data":[1]}"#).images, None);
+    let millis = |body| media(Endpoint::Transcriptions, body).millis;
+    for (body, expected) in [
+        (
+            r#"{"text":"","usage":{"type":"duration","seconds":9}}"#,
+            Some(9_000),
+        ),
+        (r#"{"text":"","duration":8.47}"#, Some(8_470)),
+        (r#"{"text":"","duration":"8.470000267028809"}"#, Some(8_470)),
+        (
+            r#"{"duration":8.47,"usage":{"type":"duration","seconds":9}}"#,
+            Some(9_000),
+        ),
+        (
+            r#"{"usage":{"type":"tokens","input_tokens":1,"seconds":3}}"#,
+            None,
+        ),
+        (r#"{"duration":-1}"#, None),
+        (r#"{"duration":1e300}"#, None),
+        (r#"{"duration":null,"usage":null}"#, None),
+        ("spoken words", None),
+    ] {
+        assert_eq!(millis(body), expected, "{body}");
+    }
+    let image = Answer::inspect(Endpoint::ImageGenerations, br#"{"data":[1],"duration":3}"#);
+    assert_eq!(image.unwrap().media.millis, None);
+}

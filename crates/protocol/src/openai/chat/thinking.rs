@@ -77,7 +77,7 @@ impl Block {
 }
 
 /// Counts the pieces of a message: the texts of one message are one.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Pieces {
     count: usize,
     has_text: bool,

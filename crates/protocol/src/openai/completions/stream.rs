@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Writes events for a client.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Writer {
     reply: Reply,
     /// As the provider reports it.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 /// A call that waits for the one before it to end.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Waiting {
     pub(super) index: u32,
     pub(super) id: String,
@@ -15,7 +15,7 @@ pub(super) struct Waiting {
 pub(super) type Queue = VecDeque<Waiting>;
 
 /// Tells when pieces of JSON add up to a whole object.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Balance {
     depth: u64,
     in_string: bool,

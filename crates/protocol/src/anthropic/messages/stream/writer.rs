@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Writes events for a client.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Writer {
     reply: Reply,
     id: Option<String>,
@@ -48,7 +48,7 @@ pub(crate) struct Writer {
     finish: Option<Finish>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Open {
     Nothing,
     Text,
@@ -60,6 +60,16 @@ enum Open {
         index: u32,
         balance: Balance,
     },
+}
+
+/// What a block is that was passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Adopted {
+    Nothing,
+    Text,
+    Thinking,
+    /// Of a call, which was written before.
+    Call,
 }
 
 impl Writer {
@@ -153,6 +163,26 @@ impl Writer {
     pub(crate) fn fail(&mut self, error: &ClientError, out: &mut BytesMut) {
         self.ended = true;
         out.put_slice(anthropic::stream_error(error).as_bytes());
+    }
+
+    /// What was used before is not told.
+    pub(crate) fn forget_usage(&mut self) {
+        self.usage = None;
+    }
+
+    /// Goes on where blocks were passed on: `index` is that of the block that is open, or of the next one.
+    pub(crate) fn adopt(&mut self, index: u32, open: Adopted) {
+        self.begun = true;
+        self.index = index;
+        match open {
+            Adopted::Nothing => self.open = Open::Nothing,
+            Adopted::Text => self.open = Open::Text,
+            Adopted::Thinking => {
+                self.has_reasoned = true;
+                self.open = Open::Thinking { is_signed: false };
+            }
+            Adopted::Call => {}
+        }
     }
 
     fn begin(&mut self, out: &mut BytesMut) {

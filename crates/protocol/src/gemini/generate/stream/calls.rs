@@ -6,11 +6,11 @@ use crate::{
 };
 
 /// Calls that are not written yet, in order.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Calls(Vec<Call>);
 
 /// One of them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Call {
     index: u32,
     id: String,

@@ -26,7 +26,7 @@ const MOST_CHOICES: usize = 128;
 
 /// Writes events for a client. Each is a whole answer of what is new. Held back: calls until their arguments are complete,
 /// signatures until the part they stand on, and the finish reasons, which come last and with the usage.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Writer {
     reply: Reply,
     framing: Option<ArrayFraming>,
@@ -40,7 +40,7 @@ pub(crate) struct Writer {
 }
 
 /// How far one of the answers has come.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Choice {
     index: u32,
     calls: Calls,
@@ -166,6 +166,21 @@ impl Writer {
             None => out.extend_from_slice(error::stream_error(error).as_bytes()),
         }
         self.ended = true;
+    }
+
+    /// What was used before is not told.
+    pub(crate) fn forget_usage(&mut self) {
+        self.usage = None;
+    }
+
+    /// Goes on where events were passed on, with whole calls in them.
+    pub(crate) fn adopt(&mut self) {
+        if let Some(framing) = &mut self.framing {
+            framing.element(b"{}", &mut BytesMut::new());
+        }
+        for choice in &mut self.choices {
+            choice.has_called |= !choice.calls.take().is_empty();
+        }
     }
 
     fn image(&mut self, choice: u32, media: &Media, out: &mut BytesMut) {

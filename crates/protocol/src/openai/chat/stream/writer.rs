@@ -20,9 +20,11 @@ use crate::{
 };
 
 /// Writes events for a client.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Writer {
     reply: Reply,
+    /// The answer's id, where its beginning was passed on.
+    own_id: Option<String>,
     /// What every chunk begins with, up to its choices; empty before the first.
     head: Vec<u8>,
     choices: BTreeMap<u32, Progress>,
@@ -30,7 +32,7 @@ pub(crate) struct Writer {
 }
 
 /// How far an answer has come.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Progress {
     pieces: Pieces,
     /// The reasoning part that is open, to be repeated with its signature.
@@ -90,6 +92,7 @@ impl Writer {
     pub(crate) fn new(reply: Reply) -> Self {
         Self {
             reply,
+            own_id: None,
             head: Vec::new(),
             choices: BTreeMap::new(),
             usage: None,
@@ -150,6 +153,19 @@ impl Writer {
         out.extend_from_slice(stream_error(error).as_bytes());
     }
 
+    /// What was used before is not told.
+    pub(crate) fn forget_usage(&mut self) {
+        self.usage = None;
+    }
+
+    /// Goes on where chunks were passed on, which are headed so.
+    pub(crate) fn adopt(&mut self, id: Option<&str>, created: Option<i64>) {
+        if self.head.is_empty() {
+            self.own_id = id.map(str::to_owned);
+            self.reply.created = created.unwrap_or(self.reply.created);
+        }
+    }
+
     /// Settles what all chunks have in common.
     fn start(&mut self, id: Option<&str>, model: Option<&str>) {
         #[derive(Serialize)]
@@ -164,7 +180,10 @@ impl Writer {
             return;
         }
         let head = Head {
-            id: response::id(id, &self.reply.id),
+            id: self
+                .own_id
+                .clone()
+                .unwrap_or_else(|| response::id(id, &self.reply.id)),
             object: "chat.completion.chunk",
             created: self.reply.created,
             model: model.unwrap_or(&self.reply.model),

@@ -27,7 +27,7 @@ pub(crate) fn error_event(sequence_number: u64, error: &ClientError) -> Vec<u8> 
 /// The code of `error` in an answer's `error` object, for which the format has a closed list.
 pub(super) fn response_code(error: &ClientError) -> &'static str {
     match error.kind {
-        ErrorKind::RateLimited => "rate_limit_exceeded",
+        ErrorKind::RateLimited | ErrorKind::QuotaExceeded => "rate_limit_exceeded",
         ErrorKind::InvalidRequest | ErrorKind::TooLarge => "invalid_prompt",
         _ => "server_error",
     }

@@ -6,6 +6,7 @@
 //!
 //! The last event repeats the whole output, so what was streamed is kept until then.
 
+mod adopt;
 mod call;
 mod frame;
 mod spoken;
@@ -31,12 +32,14 @@ use crate::{
 };
 
 /// Writes events for a client.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Writer {
     reply: Reply,
     frames: Frames,
     is_started: bool,
     is_over: bool,
+    /// Where another's stream is followed: it has begun to end a part or an item.
+    is_ending: bool,
     model: Option<String>,
     usage: Option<Usage>,
     finish: Option<Finish>,
@@ -53,7 +56,7 @@ pub(crate) struct Writer {
 }
 
 /// What else than a call is open.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Open {
     Nothing,
     Message(Message),
@@ -67,6 +70,7 @@ impl Writer {
             frames: Frames::default(),
             is_started: false,
             is_over: false,
+            is_ending: false,
             model: None,
             usage: None,
             finish: None,
@@ -107,6 +111,11 @@ impl Writer {
             }
             _ => {}
         }
+    }
+
+    /// What was used before is not told.
+    pub(crate) fn forget_usage(&mut self) {
+        self.usage = None;
     }
 
     fn content(&mut self, event: &Event<'_>, out: &mut BytesMut) {

@@ -6,7 +6,7 @@ use super::frame::{CallAt, Frames, Said};
 use crate::openai::responses::item::{IN_PROGRESS, Item};
 
 /// A tool call.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Call {
     place: usize,
     id: String,
@@ -37,6 +37,14 @@ impl Call {
         };
         frames.added(place, &call.item(IN_PROGRESS), out);
         call
+    }
+
+    pub(super) fn has_id(&self, id: &str) -> bool {
+        self.id == id
+    }
+
+    pub(super) fn rename(&mut self, id: &str) {
+        id.clone_into(&mut self.id);
     }
 
     pub(super) fn is_open(&self) -> bool {

@@ -9,7 +9,7 @@ use crate::openai::responses::{
 };
 
 /// Frames events and numbers them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Frames {
     number: u64,
 }
@@ -23,6 +23,11 @@ struct Numbered<'a, B> {
 }
 
 impl Frames {
+    /// The event with this number was the last.
+    pub(super) fn go_on_after(&mut self, number: u64) {
+        self.number = number.saturating_add(1);
+    }
+
     /// The next number.
     pub(super) fn take_number(&mut self) -> u64 {
         let number = self.number;

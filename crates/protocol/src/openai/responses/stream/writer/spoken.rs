@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A message. Its last part is open.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Message {
     place: usize,
     id: String,
@@ -31,6 +31,27 @@ impl Message {
             id,
             content: Vec::new(),
         }
+    }
+
+    pub(super) fn has_id(&self, id: &str) -> bool {
+        self.id == id
+    }
+
+    /// Begins a part, empty yet.
+    pub(super) fn begin_part(&mut self, is_refusal: bool, frames: &mut Frames, out: &mut BytesMut) {
+        let part = if is_refusal {
+            Content::Refusal {
+                refusal: String::new(),
+            }
+        } else {
+            Content::text(String::new(), Vec::new())
+        };
+        self.open_part(part, frames, out);
+    }
+
+    /// The index of the part that is open.
+    pub(super) fn last_part(&self) -> Option<usize> {
+        self.content.len().checked_sub(1)
     }
 
     /// Writes more of a text.
@@ -131,7 +152,7 @@ impl Message {
 }
 
 /// Reasoning, whose text stands in one part of the summary.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Reasoning {
     place: usize,
     id: String,
@@ -155,6 +176,10 @@ impl Reasoning {
             summary: None,
             encrypted_content: None,
         }
+    }
+
+    pub(super) fn has_id(&self, id: &str) -> bool {
+        self.id == id
     }
 
     /// Writes more of its text.

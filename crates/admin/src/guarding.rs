@@ -1,0 +1,46 @@
+//! Guards on content, as the admin API takes them.
+
+use guards::{Guards, GuardsFields};
+use serde_json::Value;
+use upstream::{BaseUrl, NetworkPolicy};
+
+use crate::{
+    auth::{Caller, Role},
+    error::Error,
+};
+
+/// Whether who calls may have these guards take the place of those. A moderation endpoint gets to read requests, and a secret of
+/// the machine's as its key: both are for admins to give away, as with providers.
+pub(crate) fn must_be_allowed(
+    caller: &Caller,
+    before: Option<&Value>,
+    after: Option<&Value>,
+) -> Result<(), Error> {
+    let moderation = |guards: Option<&Value>| guards.and_then(|it| it.get("moderation")).cloned();
+    match moderation(after) {
+        Some(new) if Some(&new) != moderation(before).as_ref() => caller.must_be(Role::Admin),
+        _ => Ok(()),
+    }
+}
+
+/// Guards as they are stored; none if nothing is guarded. Keys that they refer to are not looked for: another replica may
+/// have them.
+pub(crate) fn stored(
+    fields: Option<GuardsFields>,
+    networks: NetworkPolicy,
+) -> Result<Option<Value>, Error> {
+    let Some(fields) = fields else {
+        return Ok(None);
+    };
+    let invalid = |field: &str, reason: String| Error::invalid(format!("guards.{field}"), reason);
+    let guards = Guards::of(&fields, |_| Ok(String::new().into()))
+        .map_err(|error| invalid(&error.field, error.reason))?;
+    if let Some(moderation) = &fields.moderation {
+        BaseUrl::parse(&moderation.url, networks)
+            .map_err(|error| invalid("moderation.url", error.to_string()))?;
+    }
+    let stored = guards.map(|_| serde_json::to_value(fields));
+    stored
+        .transpose()
+        .map_err(|_| Error::Internal("guards cannot be written"))
+}

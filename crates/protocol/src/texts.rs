@@ -1,0 +1,515 @@
+//! Where people and models speak in a JSON body: finding the texts, and changing them where they stand.
+//!
+//! Requests and answers of every format are walked alike. What is known to be no text (ids, types, media, signatures) is
+//! passed over by the name of its member; every other string below a member in which a conversation stands is a text, so
+//! that a field which is new to the gateway is looked at rather than missed. The arguments and results of tools are
+//! looked at whole, also where they are JSON in a string.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use crate::{
+    Splice,
+    json::{Kind, Scanner, SyntaxError, Value},
+};
+
+/// Members of a request in which text stands.
+const OF_REQUESTS: [&str; 20] = [
+    "messages",
+    "input",
+    "instructions",
+    "system",
+    "prompt",
+    "suffix",
+    "prediction",
+    "contents",
+    "systemInstruction",
+    "system_instruction",
+    "content",
+    "requests",
+    "generateContentRequest",
+    "generate_content_request",
+    "query",
+    "documents",
+    "tools",
+    "functions",
+    "title",
+    "taskInstruction",
+];
+
+/// Members of an answer in which text stands.
+const OF_ANSWERS: [&str; 9] = [
+    "choices",
+    "output",
+    "content",
+    "candidates",
+    "text",
+    "segments",
+    "words",
+    "results",
+    "data",
+];
+
+/// Members that hold a picture or a sound.
+const OF_MEDIA: [&str; 3] = ["inlineData", "inline_data", "input_audio"];
+
+/// Members whose strings are no text, wherever they stand in a conversation.
+const NO_TEXT: [&str; 36] = [
+    "type",
+    "role",
+    "id",
+    "call_id",
+    "tool_call_id",
+    "tool_use_id",
+    "item_id",
+    "name",
+    "model",
+    "media_type",
+    "mimeType",
+    "mime_type",
+    "url",
+    "image_url",
+    "file_url",
+    "fileUri",
+    "file_uri",
+    "file_id",
+    "b64_json",
+    "embedding",
+    "signature",
+    "thoughtSignature",
+    "thought_signature",
+    "encrypted_content",
+    "cache_control",
+    "status",
+    "finish_reason",
+    "finishReason",
+    "stop_reason",
+    "detail",
+    "format",
+    "phase",
+    "object",
+    "required",
+    "$ref",
+    "language",
+];
+
+/// Members whose objects are a tool's own, and hold what it likes.
+const OF_TOOLS: [&str; 5] = ["args", "arguments", "input", "response", "output"];
+
+/// Members that repeat the text token by token, where none of it is whole.
+const OF_TOKENS: [&str; 2] = ["logprobs", "logprobsResult"];
+
+/// Whose body it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaker {
+    /// A request.
+    Client,
+    /// An answer. Its tokens' probabilities are taken out, as they repeat the text.
+    Model,
+}
+
+/// Shows every text of `body` to `see`, which answers with another one where it is to be changed; the changed body, if
+/// anything is. What is not JSON has no texts.
+///
+/// # Errors
+/// Those of `see`.
+pub fn rewrite_texts<E>(
+    body: &Bytes,
+    speaker: Speaker,
+    mut see: impl FnMut(&str) -> Result<Option<String>, E>,
+) -> Result<Option<Bytes>, E> {
+    let members: &[&str] = match speaker {
+        Speaker::Client => &OF_REQUESTS,
+        Speaker::Model => &OF_ANSWERS,
+    };
+    let mut walk = Walk::new(speaker, &mut see);
+    let walked = walk.whole(body, |walk, scanner| {
+        walk.object(scanner, |walk, name, scanner| {
+            if members.contains(&name) {
+                walk.said(scanner)
+            } else {
+                walk.nothing(name, scanner)
+            }
+        })
+    });
+    match walked {
+        Ok(()) | Err(Stop::Syntax) => Ok(walk.changed(body)),
+        Err(Stop::Seen(error)) => Err(error),
+    }
+}
+
+/// The same of a tool's arguments, which are JSON of any shape; what is no JSON is one text.
+///
+/// # Errors
+/// Those of `see`.
+pub(crate) fn rewrite_arguments<E>(
+    json: &str,
+    see: &mut dyn FnMut(&str) -> Result<Option<String>, E>,
+) -> Result<Option<String>, E> {
+    let mut walk = Walk::new(Speaker::Client, see);
+    match walk.whole(json.as_bytes(), Walk::everything) {
+        Ok(()) => {
+            let changed = walk.changed(&Bytes::copy_from_slice(json.as_bytes()));
+            // Texts in place of texts leave it UTF-8.
+            Ok(changed.and_then(|bytes| String::from_utf8(bytes.into()).ok()))
+        }
+        Err(Stop::Syntax) => see(json),
+        Err(Stop::Seen(error)) => Err(error),
+    }
+}
+
+/// Why a walk ends early.
+enum Stop<E> {
+    Syntax,
+    Seen(E),
+}
+
+impl<E> From<SyntaxError> for Stop<E> {
+    fn from(_: SyntaxError) -> Self {
+        Self::Syntax
+    }
+}
+
+type Walked<E> = Result<(), Stop<E>>;
+
+struct Walk<'s, E> {
+    see: &'s mut dyn FnMut(&str) -> Result<Option<String>, E>,
+    speaker: Speaker,
+    splice: Splice,
+    is_changed: bool,
+}
+
+impl<'s, E> Walk<'s, E> {
+    fn new(speaker: Speaker, see: &'s mut dyn FnMut(&str) -> Result<Option<String>, E>) -> Self {
+        Self {
+            see,
+            speaker,
+            splice: Splice::default(),
+            is_changed: false,
+        }
+    }
+
+    fn changed(&self, body: &Bytes) -> Option<Bytes> {
+        self.is_changed
+            .then(|| self.splice.pieces(body).concat().into())
+    }
+
+    fn replace(&mut self, place: &Value<'_>, json: String) {
+        self.splice.replace(place.span(), json);
+        self.is_changed = true;
+    }
+
+    fn whole<'a>(
+        &mut self,
+        body: &'a [u8],
+        walk: impl FnOnce(&mut Self, &mut Scanner<'a>) -> Walked<E>,
+    ) -> Walked<E> {
+        let mut scanner = Scanner::new(body)?;
+        walk(self, &mut scanner)?;
+        Ok(scanner.end()?)
+    }
+
+    /// Gives each member of the object that comes next to `member`; what is no object is passed over.
+    fn object<'a>(
+        &mut self,
+        scanner: &mut Scanner<'a>,
+        mut member: impl FnMut(&mut Self, &str, &mut Scanner<'a>) -> Walked<E>,
+    ) -> Walked<E> {
+        if scanner.peek()? != Kind::Object {
+            scanner.value()?;
+            return Ok(());
+        }
+        let mut members = scanner.enter_object()?;
+        while let Some(key) = scanner.next_member(&mut members)? {
+            member(self, &key.as_str().unwrap_or_default(), scanner)?;
+        }
+        Ok(())
+    }
+
+    /// A value in which something is said.
+    fn said(&mut self, scanner: &mut Scanner<'_>) -> Walked<E> {
+        match scanner.peek()? {
+            Kind::String => self.text(scanner),
+            Kind::Array => {
+                let mut elements = scanner.enter_array()?;
+                while scanner.next_element(&mut elements)? {
+                    self.said(scanner)?;
+                }
+                Ok(())
+            }
+            Kind::Object => self.object(scanner, Self::member),
+            Kind::Null | Kind::Bool | Kind::Number => Ok(scanner.value().map(|_| ())?),
+        }
+    }
+
+    fn member(&mut self, name: &str, scanner: &mut Scanner<'_>) -> Walked<E> {
+        let kind = scanner.peek()?;
+        // A schema may describe a property of any name, and then it is an object.
+        let is_said = kind == Kind::Object || !NO_TEXT.contains(&name);
+        if !is_said || OF_MEDIA.contains(&name) || OF_TOKENS.contains(&name) {
+            return self.nothing(name, scanner);
+        }
+        match kind {
+            Kind::Object if OF_TOOLS.contains(&name) => self.everything(scanner),
+            Kind::String if name == "arguments" => self.json(scanner),
+            _ => self.said(scanner),
+        }
+    }
+
+    /// A value in which nothing is said; of an answer the tokens are taken out, which say it again.
+    fn nothing(&mut self, name: &str, scanner: &mut Scanner<'_>) -> Walked<E> {
+        let value = scanner.value()?;
+        if self.speaker == Speaker::Model && OF_TOKENS.contains(&name) {
+            match value.kind {
+                Kind::Array if value.raw != "[]" => self.replace(&value, "[]".to_owned()),
+                Kind::Object => self.replace(&value, "null".to_owned()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Every string of the value that comes next.
+    fn everything(&mut self, scanner: &mut Scanner<'_>) -> Walked<E> {
+        match scanner.peek()? {
+            Kind::String => self.text(scanner),
+            Kind::Array => {
+                let mut elements = scanner.enter_array()?;
+                while scanner.next_element(&mut elements)? {
+                    self.everything(scanner)?;
+                }
+                Ok(())
+            }
+            Kind::Object => self.object(scanner, |walk, _, scanner| walk.everything(scanner)),
+            // A number may be what is looked for, as that of a card; it can only be denied or become a text.
+            Kind::Number => {
+                let number = scanner.value()?;
+                if let Some(text) = (self.see)(number.raw).map_err(Stop::Seen)? {
+                    self.replace(&number, quoted(&text));
+                }
+                Ok(())
+            }
+            Kind::Null | Kind::Bool => Ok(scanner.value().map(|_| ())?),
+        }
+    }
+
+    fn text(&mut self, scanner: &mut Scanner<'_>) -> Walked<E> {
+        let value = scanner.value()?;
+        let text = value
+            .as_str()
+            .unwrap_or_else(|| Cow::Owned(lossy(value.raw)));
+        if is_media(&text) {
+            return Ok(());
+        }
+        if let Some(text) = (self.see)(&text).map_err(Stop::Seen)? {
+            self.replace(&value, quoted(&text));
+        }
+        Ok(())
+    }
+
+    /// A string that holds JSON.
+    fn json(&mut self, scanner: &mut Scanner<'_>) -> Walked<E> {
+        let value = scanner.value()?;
+        let json = value
+            .as_str()
+            .unwrap_or_else(|| Cow::Owned(lossy(value.raw)));
+        if let Some(json) = rewrite_arguments(&json, self.see).map_err(Stop::Seen)? {
+            self.replace(&value, quoted(&json));
+        }
+        Ok(())
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Whether a text is bytes in base64: an image, a sound or a file, in whose letters anything can be found.
+fn is_media(text: &str) -> bool {
+    /// Shorter ones may be words.
+    const SHORTEST: usize = 256;
+    let is_base64 =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_');
+    let bytes = text.strip_prefix("data:").map_or(text, |url| {
+        url.split_once(";base64,").map_or(text, |(_, bytes)| bytes)
+    });
+    bytes.len() >= SHORTEST && bytes.bytes().all(is_base64)
+}
+
+/// The text of a quoted string some of whose escapes name no character: each of these becomes U+FFFD.
+fn lossy(quoted: &str) -> String {
+    let mut fixed = String::with_capacity(quoted.len());
+    let mut rest = quoted;
+    while let Some(at) = rest.find('\\') {
+        fixed.push_str(&rest[..at]);
+        // The scanner has seen that an escape is whole.
+        let long = if rest[at..].starts_with("\\u") { 6 } else { 2 };
+        let (mut escape, mut after) = rest[at..].split_at(long);
+        let is_text = |json: &str| serde_json::from_str::<String>(&format!("\"{json}\"")).is_ok();
+        if !is_text(escape) && after.starts_with("\\u") && is_text(&rest[at..at + 12]) {
+            (escape, after) = rest[at..].split_at(12);
+        }
+        fixed.push_str(if is_text(escape) { escape } else { "\u{fffd}" });
+        rest = after;
+    }
+    fixed.push_str(rest);
+    serde_json::from_str(&fixed).unwrap_or(fixed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn rewrite(body: &str, speaker: Speaker) -> (Vec<String>, Option<String>) {
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let mut seen = Vec::new();
+        let changed = rewrite_texts(&body, speaker, |text| {
+            seen.push(text.to_owned());
+            Ok::<_, Infallible>(text.contains("bad").then(|| text.replace("bad", "\"***\"")))
+        });
+        let Ok(changed) = changed;
+        let changed = changed.map(|body| String::from_utf8(body.into()).unwrap());
+        (seen, changed)
+    }
+
+    #[track_caller]
+    fn seen(speaker: Speaker, body: Value, expected: &[&str]) {
+        let (texts, changed) = rewrite(&body.to_string(), speaker);
+        let mut expected: Vec<_> = expected.iter().map(|text| (*text).to_owned()).collect();
+        let mut texts = texts;
+        texts.sort();
+        expected.sort();
+        assert_eq!(texts, expected);
+        assert_eq!(changed, None);
+    }
+
+    #[test]
+    fn every_format_s_requests_are_looked_at() {
+        let image = "A".repeat(300);
+        seen(
+            Speaker::Client,
+            json!({"model": "m", "stop": ["x"], "messages": [
+                {"role": "system", "content": "a"},
+                {"role": "user", "name": "n", "content": [{"type": "text", "text": "b"},
+                    {"type": "image_url", "image_url": {"url": "http://i"}}]},
+                {"role": "assistant", "tool_calls": [{"id": "c", "type": "function",
+                    "function": {"name": "f", "arguments": "{\"type\": \"d\", \"n\": [1, \"e\"]}"}}]},
+                {"role": "tool", "tool_call_id": "c", "content": "f"},
+            ], "tools": [{"type": "function", "function": {"name": "f", "description": "g",
+                "parameters": {"type": "object", "properties": {"type": {"type": "string", "description": "h"}}}}}]}),
+            &["a", "b", "d", "1", "e", "f", "g", "h"],
+        );
+        seen(
+            Speaker::Client,
+            json!({"model": "m", "instructions": "a", "input": [
+                {"role": "user", "content": [{"type": "input_text", "text": "b"}]},
+                {"type": "function_call", "call_id": "c", "name": "f", "arguments": "no json"},
+                {"type": "function_call_output", "call_id": "c", "output": "c"},
+                {"type": "reasoning", "encrypted_content": "x", "summary": [{"type": "summary_text", "text": "d"}]},
+            ]}),
+            &["a", "b", "no json", "c", "d"],
+        );
+        seen(
+            Speaker::Client,
+            json!({"model": "m", "system": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}],
+                "messages": [{"role": "user", "content": [
+                    {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": image}},
+                    {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "b"}},
+                    {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "c"}]}]},
+                {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {"name": "d"}}]}]}),
+            &["a", "b", "c", "d"],
+        );
+        seen(
+            Speaker::Client,
+            json!({"systemInstruction": {"parts": [{"text": "a"}]}, "contents": [{"role": "user", "parts": [
+                {"text": "b"}, {"inlineData": {"mimeType": "image/png", "data": "AA"}},
+                {"functionCall": {"name": "f", "args": {"id": "c"}}},
+                {"functionResponse": {"name": "f", "response": {"result": "d"}}}]}],
+                "generationConfig": {"temperature": 0}}),
+            &["a", "b", "c", "d"],
+        );
+        seen(
+            Speaker::Client,
+            json!({"model": "m", "input": ["a", "b"]}),
+            &["a", "b"],
+        );
+        seen(
+            Speaker::Client,
+            json!({"model": "m", "prompt": "a", "suffix": "b"}),
+            &["a", "b"],
+        );
+    }
+
+    #[test]
+    fn every_format_s_answers_are_looked_at() {
+        seen(
+            Speaker::Model,
+            json!({"id": "i", "model": "m", "choices": [{"index": 0, "finish_reason": "stop", "logprobs": null,
+                "message": {"role": "assistant", "content": "a", "refusal": null, "reasoning_content": "b",
+                    "tool_calls": [{"id": "t", "function": {"name": "f", "arguments": "{\"x\":\"c\"}"}}]}}]}),
+            &["a", "b", "c"],
+        );
+        seen(
+            Speaker::Model,
+            json!({"output": [{"type": "message", "status": "completed", "content": [
+                {"type": "output_text", "text": "a", "annotations": [], "logprobs": []}]}]}),
+            &["a"],
+        );
+        seen(
+            Speaker::Model,
+            json!({"type": "message", "content": [{"type": "thinking", "thinking": "a", "signature": "s"},
+                {"type": "text", "text": "b"}, {"type": "tool_use", "id": "t", "name": "f", "input": {"q": "c"}}]}),
+            &["a", "b", "c"],
+        );
+        seen(
+            Speaker::Model,
+            json!({"candidates": [{"content": {"role": "model", "parts": [{"text": "a", "thoughtSignature": "s"}]},
+                "finishReason": "STOP"}]}),
+            &["a"],
+        );
+    }
+
+    #[test]
+    fn texts_are_changed_where_they_stand() {
+        let body = r#"{ "model":"bad", "messages": [ {"content":"a \u0062ad\n", "own": 1.50} ] }"#;
+        let (_, changed) = rewrite(body, Speaker::Client);
+        let expected =
+            r#"{ "model":"bad", "messages": [ {"content":"a \"***\"\n", "own": 1.50} ] }"#;
+        assert_eq!(changed.unwrap(), expected);
+        let body =
+            r#"{"messages":[{"tool_calls":[{"function":{"arguments":"{\"a\": \"bad\"}"}}]}]}"#;
+        let (_, changed) = rewrite(body, Speaker::Client);
+        let changed: Value = serde_json::from_str(&changed.unwrap()).unwrap();
+        let arguments = &changed["messages"][0]["tool_calls"][0]["function"]["arguments"];
+        assert_eq!(arguments, r#"{"a": "\"***\""}"#);
+    }
+
+    #[test]
+    fn tokens_are_taken_out_of_answers() {
+        let body =
+            r#"{"choices":[{"message":{"content":"a"},"logprobs":{"content":[{"token":"a"}]}}]}"#;
+        let (_, changed) = rewrite(body, Speaker::Model);
+        let expected = r#"{"choices":[{"message":{"content":"a"},"logprobs":null}]}"#;
+        assert_eq!(changed.unwrap(), expected);
+    }
+
+    #[test]
+    fn escapes_that_name_no_character_hide_nothing() {
+        let body = r#"{"prompt":"\ud800 \u0062ad \ud83d\ude00 \"\\"}"#;
+        let (seen, changed) = rewrite(body, Speaker::Client);
+        assert_eq!(seen, ["\u{fffd} bad \u{1f600} \"\\"]);
+        assert!(changed.unwrap().contains("***"));
+    }
+
+    #[test]
+    fn what_is_no_json_has_no_texts() {
+        for body in ["", "[\"bad\"]", "--bad", "\"bad\""] {
+            assert_eq!(rewrite(body, Speaker::Client), (Vec::new(), None));
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Asking a moderation endpoint, which speaks as OpenAI's does.
+
+use bytes::Bytes;
+use guards::Moderation;
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tokio::time::timeout;
+use upstream::{BaseUrl, Clients, Pieces, TransportSettings};
+
+use crate::attempt::USER_AGENT;
+
+/// Largest answer that is read.
+const MOST_BYTES: usize = 1 << 20;
+
+/// What is read of an answer.
+#[derive(Deserialize)]
+struct Answer {
+    results: Vec<Verdict>,
+}
+
+#[derive(Deserialize)]
+struct Verdict {
+    flagged: bool,
+}
+
+/// Whether the endpoint flags `text`. Connections are kept by `clients`, whose policy says where it may be.
+///
+/// # Errors
+/// It gave no verdict in time; why is for the log.
+pub(crate) async fn is_flagged(
+    moderation: &Moderation,
+    text: &str,
+    clients: &Clients,
+) -> Result<bool, String> {
+    let asking = ask(moderation, text, clients);
+    match timeout(moderation.timeout, Box::pin(asking)).await {
+        Ok(answer) => answer,
+        Err(_) => Err("no answer in time".to_owned()),
+    }
+}
+
+async fn ask(moderation: &Moderation, text: &str, clients: &Clients) -> Result<bool, String> {
+    let request = || request(moderation, text, clients);
+    let client = clients
+        .get(&TransportSettings::default())
+        .map_err(|error| error.to_string())?;
+    let sent = match client.send(request()?, moderation.timeout).await {
+        // It may just have closed the connection as idle.
+        Err(error) if error.may_repeat() => {
+            let again = client.send_on_new_connection(request()?, moderation.timeout);
+            again.await
+        }
+        sent => sent,
+    };
+    let (head, body) = sent.map_err(|error| error.to_string())?.into_parts();
+    if head.status != StatusCode::OK {
+        return Err(format!("HTTP {}", head.status));
+    }
+    let body = Limited::new(body, MOST_BYTES).collect().await;
+    let body = body.map_err(|error| error.to_string())?.to_bytes();
+    let answer: Answer = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
+    if answer.results.is_empty() {
+        return Err("no result".to_owned());
+    }
+    Ok(answer.results.iter().any(|verdict| verdict.flagged))
+}
+
+fn request(
+    moderation: &Moderation,
+    text: &str,
+    clients: &Clients,
+) -> Result<Request<Pieces>, String> {
+    let url = BaseUrl::parse(&moderation.url, clients.policy());
+    let url = url.map_err(|error| error.to_string())?.join("");
+    let mut body = Map::new();
+    body.insert("input".to_owned(), text.into());
+    if let Some(model) = &moderation.model {
+        body.insert("model".to_owned(), model.as_str().into());
+    }
+    let body: Bytes = Value::Object(body).to_string().into();
+    let mut request = Request::new(Pieces::from(vec![body]));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = url.map_err(|error| error.to_string())?;
+    let headers = request.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+    if let Some(key) = moderation.key.as_ref().map_err(Clone::clone)? {
+        let bearer = format!("Bearer {}", key.expose_secret());
+        let mut bearer = HeaderValue::try_from(bearer).map_err(|_| "the key is no header")?;
+        bearer.set_sensitive(true);
+        headers.insert(header::AUTHORIZATION, bearer);
+    }
+    Ok(request)
+}

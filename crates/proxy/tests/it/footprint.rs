@@ -1,0 +1,17 @@
+//! What a request costs while it waits.
+
+use serde_json::json;
+
+use crate::gateway::{Setup, chat, post, simulator};
+
+/// What is awaited is moved when it is made, and kept for as long as a provider takes: a future that holds another twice
+/// costs both.
+#[tokio::test]
+async fn a_request_waits_in_a_few_kilobytes() {
+    let simulator = simulator().await;
+    let gateway = Setup::of(&[&simulator]).start().await;
+    let request = post("/v1/chat/completions", chat(&json!({})).to_string(), &[]);
+    let serving = gateway.proxy.serve(request, None);
+    let bytes = size_of_val(&serving);
+    assert!(bytes <= 10_000, "{bytes} bytes");
+}

@@ -1,0 +1,86 @@
+//! The statements that insert rows. Only a few sizes occur, and each one's text is made once: making it takes longer than
+//! binding its values.
+
+use std::sync::OnceLock;
+
+use entities::request_log;
+use sea_orm::sea_query::Query;
+use sea_orm::{DbBackend, Statement, StatementBuilder, Value};
+
+use crate::row::Row;
+
+/// Rows per statement, so that few statements are prepared per connection; the largest stays far below every engine's
+/// limits for parameters and packets.
+pub(crate) const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
+
+/// By engine and size.
+static TEXTS: [[OnceLock<String>; SIZES.len()]; 3] =
+    [const { [const { OnceLock::new() }; SIZES.len()] }; 3];
+
+/// Splits rows into statements.
+pub(crate) fn inserts<'a>(
+    backend: DbBackend,
+    rows: &'a [&'a Row],
+) -> impl Iterator<Item = Statement> + use<'a> {
+    let mut rest = rows;
+    std::iter::from_fn(move || {
+        let (index, size) = SIZES
+            .into_iter()
+            .enumerate()
+            .find(|(_, size)| rest.len() >= *size)?;
+        let (chunk, after) = rest.split_at(size);
+        rest = after;
+        let values = chunk.iter().flat_map(|row| row.values(backend));
+        let values: Vec<Value> = values.collect();
+        Some(Statement::from_sql_and_values(
+            backend,
+            text(backend, index),
+            values,
+        ))
+    })
+}
+
+fn text(backend: DbBackend, index: usize) -> &'static str {
+    let engine = match backend {
+        DbBackend::Sqlite => 0,
+        DbBackend::Postgres => 1,
+        _ => 2,
+    };
+    TEXTS[engine][index].get_or_init(|| {
+        let mut insert = Query::insert();
+        insert.into_table(request_log::Entity).columns(Row::COLUMNS);
+        for _ in 0..SIZES[index] {
+            // What stands for a value in the text does not depend on it.
+            insert.values_panic(Row::COLUMNS.map(|_| Value::from(0).into()));
+        }
+        StatementBuilder::build(&insert, &backend).sql
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::tests::row;
+
+    #[test]
+    fn rows_are_split_into_few_sizes_and_each_has_a_parameter_per_column() {
+        let row = row(1);
+        for count in [0, 1, 3, 4, 255, 600] {
+            let rows = vec![&row; count];
+            for (backend, mark) in [
+                (DbBackend::Sqlite, "?"),
+                (DbBackend::Postgres, "$"),
+                (DbBackend::MySql, "?"),
+            ] {
+                let mut inserted = 0;
+                for statement in inserts(backend, &rows) {
+                    let values = statement.values.map_or(0, |values| values.0.len());
+                    assert_eq!(statement.sql.matches(mark).count(), values);
+                    assert!(SIZES.contains(&(values / Row::COLUMNS.len())));
+                    inserted += values / Row::COLUMNS.len();
+                }
+                assert_eq!(inserted, count);
+            }
+        }
+    }
+}

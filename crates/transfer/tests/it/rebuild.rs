@@ -1,0 +1,330 @@
+//! What a rebuild keeps, reports, refuses, and leaves behind when it fails.
+
+use std::collections::BTreeMap;
+
+use sea_orm::DbBackend;
+use transfer::{Error, Options, Pace, Rebuilt, Report, Silent, Step, rebuild};
+
+use crate::old::{Fate, Old};
+use crate::scratch::{ENGINES, Scratch};
+
+async fn rebuilt(scratch: &Scratch) -> (Report, String) {
+    match rebuild(&scratch.url, Options::default(), &mut Silent).await {
+        Ok(Rebuilt::Done { report, backup }) => (report, backup),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Draws databases of other edits of the schema, rebuilds them, and compares with what should have become of each row.
+async fn nothing_is_lost_that_fits(engine: DbBackend) {
+    let seed = std::env::var("REBUILD_SEED")
+        .map_or_else(|_| fastrand::get_seed(), |it| it.parse().unwrap());
+    let mut dice = fastrand::Rng::with_seed(seed);
+    for round in 0..12 {
+        let old = Old::draw(&mut dice);
+        let context = format!(
+            "{engine:?}, REBUILD_SEED={seed}, round {round}: {:?}",
+            old.edits
+        );
+        let scratch = old.make(engine).await;
+        if migration::check(&scratch.db).await.unwrap().is_empty() {
+            continue;
+        }
+        let (report, _) = rebuilt(&scratch).await;
+        assert_eq!(
+            migration::check(&scratch.db).await.unwrap(),
+            [],
+            "{context}"
+        );
+        let found = scratch.rows().await;
+        for (table, fates) in old.fates() {
+            let rows = &found[table];
+            let of_table = report.tables.iter().find(|it| it.table == table).unwrap();
+            let mut kept = 0;
+            for (key, fate) in fates {
+                let row = rows.get(&key);
+                match fate {
+                    Fate::Dropped => assert_eq!(row, None, "{context}: {table} {key}"),
+                    Fate::Kept(values) => {
+                        kept += 1;
+                        let row = row.unwrap_or_else(|| {
+                            panic!("{context}: {table} {key} is gone\n{report}")
+                        });
+                        for (column, value) in values {
+                            assert_eq!(row[column], value, "{context}: {table} {key} {column}");
+                        }
+                    }
+                }
+            }
+            let all = old.rows[table].len() as u64;
+            assert_eq!(
+                (of_table.found, of_table.kept),
+                (all, kept),
+                "{context}: {table}"
+            );
+            let dropped: u64 = of_table.dropped_rows.values().map(|it| it.count).sum();
+            assert_eq!(dropped, all - kept, "{context}: {table}");
+            let lost: u64 = of_table.dropped_columns.values().sum();
+            let held = old.rows[table]
+                .iter()
+                .filter(|row| row.get("old_column").is_some_and(|it| !it.0.is_null()))
+                .count() as u64;
+            assert_eq!(lost, held, "{context}: {table}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_lost_that_fits_on_sqlite() {
+    nothing_is_lost_that_fits(DbBackend::Sqlite).await;
+}
+
+#[tokio::test]
+async fn nothing_is_lost_that_fits_on_postgres() {
+    nothing_is_lost_that_fits(DbBackend::Postgres).await;
+}
+
+#[tokio::test]
+async fn nothing_is_lost_that_fits_on_mysql() {
+    nothing_is_lost_that_fits(DbBackend::MySql).await;
+}
+
+/// Ends the work before its `left`th step.
+struct Ending {
+    left: usize,
+}
+
+impl Pace for Ending {
+    fn at(&mut self, _: Step<'_>) -> Result<(), Error> {
+        match self.left {
+            0 => Err(Error::Interrupted),
+            _ => {
+                self.left -= 1;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// An old database: models without `remark` but with `note`, and a provider with an association.
+async fn edited(engine: DbBackend) -> Scratch {
+    let scratch = Scratch::migrated(engine).await;
+    for sql in [
+        "ALTER TABLE models DROP COLUMN remark",
+        "ALTER TABLE models ADD COLUMN note VARCHAR(50)",
+        "INSERT INTO models (id, name, note) VALUES (3, 'one', 'kept by nobody'), (9, 'nine', NULL)",
+        "DELETE FROM models WHERE id = 9",
+        "INSERT INTO providers (id, name, type, config) VALUES (5, 'p', 'openai', '{}')",
+        "INSERT INTO model_providers (id, model_id, provider_id, provider_model) VALUES (7, 3, 5, 'm')",
+        "CREATE TABLE guest (id INTEGER PRIMARY KEY)",
+        "INSERT INTO guest VALUES (1)",
+    ] {
+        scratch.run(sql).await;
+    }
+    if engine == DbBackend::Postgres {
+        // Ids that a statement names do not move the counter there.
+        for table in ["models", "providers", "model_providers"] {
+            let sql = format!("SELECT setval(pg_get_serial_sequence('{table}', 'id'), 9)");
+            scratch.number(&sql).await;
+        }
+    }
+    scratch
+}
+
+/// Everything there is to know of `edited`.
+async fn state(scratch: &Scratch) -> BTreeMap<&'static str, i64> {
+    let mut state = BTreeMap::new();
+    for sql in [
+        "SELECT COUNT(*) FROM models WHERE id = 3 AND note = 'kept by nobody'",
+        "SELECT COUNT(*) FROM model_providers WHERE id = 7 AND model_id = 3",
+        "SELECT COUNT(*) FROM guest",
+        "SELECT COUNT(*) FROM seaql_migrations",
+    ] {
+        state.insert(sql, scratch.number(sql).await);
+    }
+    let differences = migration::check(&scratch.db).await.unwrap();
+    assert_eq!(differences.len(), 2, "{differences:?}");
+    let tables = migration::live_tables(&scratch.db).await.unwrap();
+    state.insert("tables", tables.len() as i64);
+    state
+}
+
+#[tokio::test]
+async fn ended_at_any_step_the_database_is_what_it_was() {
+    for engine in ENGINES {
+        let scratch = edited(engine).await;
+        let before = state(&scratch).await;
+        let mut steps = 0;
+        loop {
+            let ending = &mut Ending { left: steps };
+            match rebuild(&scratch.url, Options::default(), ending).await {
+                Err(Error::Interrupted) => {
+                    assert_eq!(
+                        state(&scratch).await,
+                        before,
+                        "{engine:?} before step {steps}"
+                    );
+                    steps += 1;
+                }
+                Ok(Rebuilt::Done { .. }) => break,
+                other => panic!("{engine:?}: {other:?}"),
+            }
+        }
+        // One for each table with its rows, and those around.
+        assert!(steps > 15, "{engine:?}: only {steps} steps");
+        assert_eq!(
+            migration::check(&scratch.db).await.unwrap(),
+            [],
+            "{engine:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_lost_is_told_and_stays_in_the_backup() {
+    for engine in ENGINES {
+        let scratch = edited(engine).await;
+        let (report, backup) = rebuilt(&scratch).await;
+        let told = report.to_string();
+        for line in [
+            "models: 1 row kept\n",
+            "  models.note: dropped with 1 value\n",
+            "  models.remark: added, NULL\n",
+            "model_providers: 1 row kept\n",
+        ] {
+            assert!(told.contains(line), "{engine:?}: {told}");
+        }
+        let note = match engine {
+            DbBackend::Sqlite => {
+                let old = migration::connect_existing(&format!("sqlite://{backup}"))
+                    .await
+                    .unwrap();
+                let found = migration::live_tables(&old).await.unwrap();
+                let models = found.iter().find(|table| table.name == "models").unwrap();
+                i64::from(models.columns.iter().any(|column| column.name == "note"))
+            }
+            DbBackend::Postgres => {
+                let schema = backup.strip_prefix("schema ").unwrap();
+                scratch
+                    .number(&format!("SELECT COUNT(note) FROM {schema}.models"))
+                    .await
+            }
+            _ => {
+                let tables = backup
+                    .strip_prefix("tables ")
+                    .unwrap()
+                    .trim_end_matches('*');
+                scratch
+                    .number(&format!("SELECT COUNT(note) FROM {tables}models"))
+                    .await
+            }
+        };
+        assert_eq!(note, 1, "{engine:?}");
+        // Ids of rows that are gone are not given again, and deletions still reach the rows below.
+        scratch
+            .run("INSERT INTO models (name) VALUES ('next')")
+            .await;
+        assert_eq!(
+            scratch.number("SELECT MAX(id) FROM models").await,
+            10,
+            "{engine:?}"
+        );
+        scratch.run("DELETE FROM models WHERE id = 3").await;
+        assert_eq!(
+            scratch.number("SELECT COUNT(*) FROM model_providers").await,
+            0,
+            "{engine:?}"
+        );
+        assert_eq!(
+            scratch.number("SELECT COUNT(*) FROM guest").await,
+            1,
+            "{engine:?}"
+        );
+        let again = rebuild(&scratch.url, Options::default(), &mut Silent)
+            .await
+            .unwrap();
+        assert_eq!(again, Rebuilt::Unneeded, "{engine:?}");
+        // A second one, beside the first one's backup.
+        scratch
+            .run("ALTER TABLE model_providers ADD COLUMN other INTEGER")
+            .await;
+        scratch.run("DROP TABLE leases").await;
+        let mut later = Silent;
+        std::thread::sleep(std::time::Duration::from_millis(1100)); // backups are told apart by the second
+        let second = rebuild(&scratch.url, Options::default(), &mut later).await;
+        assert!(
+            matches!(second, Ok(Rebuilt::Done { .. })),
+            "{engine:?}: {second:?}"
+        );
+        assert_eq!(
+            migration::check(&scratch.db).await.unwrap(),
+            [],
+            "{engine:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_lives_is_reason_to_refuse() {
+    for engine in ENGINES {
+        let scratch = edited(engine).await;
+        scratch
+            .run("INSERT INTO replicas (id, name, version) VALUES ('1', 'here', '1')")
+            .await;
+        let refused = rebuild(&scratch.url, Options::default(), &mut Silent).await;
+        let error = refused.unwrap_err().to_string();
+        assert!(
+            error.contains("a gateway is at work") && error.contains("(here)"),
+            "{error}"
+        );
+        let past = match engine {
+            DbBackend::Postgres => "now() - interval '31 seconds'",
+            DbBackend::MySql => "CURRENT_TIMESTAMP(6) - INTERVAL 31 SECOND",
+            _ => "datetime('now', '-31 seconds')",
+        };
+        let forced = Options {
+            even_if_alive: true,
+        };
+        scratch
+            .run(&format!("UPDATE replicas SET seen_at = {past}"))
+            .await;
+        let done = rebuild(&scratch.url, Options::default(), &mut Silent).await;
+        assert!(
+            matches!(done, Ok(Rebuilt::Done { .. })),
+            "{engine:?}: {done:?}"
+        );
+        let other = edited(engine).await;
+        other
+            .run("INSERT INTO replicas (id, name, version) VALUES ('1', 'here', '1')")
+            .await;
+        let done = rebuild(&other.url, forced, &mut Silent).await;
+        assert!(
+            matches!(done, Ok(Rebuilt::Done { .. })),
+            "{engine:?}: {done:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_table_of_others_that_refers_to_ours_is_reason_to_refuse() {
+    for engine in ENGINES {
+        let scratch = edited(engine).await;
+        let kind = if engine == DbBackend::Sqlite {
+            "INTEGER"
+        } else {
+            "BIGINT"
+        };
+        scratch
+            .run(&format!(
+                "CREATE TABLE invoices (id INTEGER PRIMARY KEY, model_id {kind}, FOREIGN KEY (model_id) REFERENCES models(id))"
+            ))
+            .await;
+        let error = rebuild(&scratch.url, Options::default(), &mut Silent)
+            .await
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("table invoices"),
+            "{engine:?}: {error}"
+        );
+    }
+}

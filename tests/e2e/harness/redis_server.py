@@ -1,0 +1,54 @@
+"""A Redis server of a test's own, which may be killed and started as the test likes. It keeps nothing."""
+
+import shutil
+import socket
+import subprocess
+import tempfile
+
+from .gateway import free_port
+from .process import clean_environment
+from .waiting import wait_for
+
+
+class RedisServer:
+    """Runs from the beginning."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.mkdtemp(prefix="e2e-redis-")
+        self._port = free_port()
+        self._child: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """At the same address as before, empty."""
+        program = shutil.which("redis-server") or shutil.which("valkey-server")
+        assert program, "there is no redis-server: install it (on Debian or Ubuntu: apt-get install redis-server)"
+        options = {"port": self._port, "bind": "127.0.0.1", "dir": self._folder, "save": "", "appendonly": "no"}
+        arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+        self._child = subprocess.Popen(
+            [program, *arguments], env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+        wait_for(self._listens, "a Redis that listens", seconds=60)
+
+    def _listens(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self._port), timeout=5) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(16).startswith(b"+PONG")
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        """At once: connections are cut, and what it held is gone."""
+        assert self._child
+        self._child.kill()
+        self._child.wait(30)
+
+    def remove(self) -> None:
+        if self._child and self._child.poll() is None:
+            self.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)

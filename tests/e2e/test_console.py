@@ -1,0 +1,286 @@
+"""The console in a browser: what operators do in it, from their first sign-in on."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+import openai
+import pytest
+from playwright.sync_api import Browser, expect
+
+from conftest import MakeGateway
+from harness.browser import Visit, chromium
+from harness.gateway import ADMIN_KEY, PROVIDER_KEY, Gateway
+from harness.process import REPOSITORY
+from harness.simulator import Simulator
+from harness.stack import Stack
+
+pytestmark = pytest.mark.sqlite_only
+
+# A limit that only a failure reaches, also where the processor has much to do.
+expect.set_options(timeout=20_000)
+
+PAGES = {
+    "overview": "Overview",
+    "logs": "Logs",
+    "spend": "Spend",
+    "audit": "Audit log",
+    "providers": "Providers",
+    "models": "Models",
+    "policies": "Policies",
+    "route": "Route explorer",
+    "prices": "Prices",
+    "keys": "Keys",
+    "playground": "Playground",
+    "quickstart": "Quick start",
+    "documents": "Import and export",
+    "settings": "Settings",
+}
+AXE = REPOSITORY / "tests/e2e/js/node_modules/axe-core/axe.min.js"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def empty(make_gateway: MakeGateway, browser: Browser) -> Iterator[Visit]:
+    """Somebody before a gateway that nobody has set up yet."""
+    visit = Visit.begin(browser, make_gateway().url)
+    yield visit
+    visit.end()
+
+
+@pytest.fixture
+def inside(gateway: Gateway, browser: Browser) -> Iterator[Visit]:
+    """An operator who has signed in to the shared gateway."""
+    visit = Visit.begin(browser, gateway.url)
+    visit.sign_in(ADMIN_KEY)
+    yield visit
+    visit.end()
+
+
+def ask(stack: Stack, prompt: str = "Hello!") -> None:
+    messages = [{"role": "user", "content": prompt}]
+    stack.gateway.openai().chat.completions.create(model=stack.name, messages=messages)
+
+
+def test_from_the_first_sign_in_to_the_first_answer_in_under_ten_clicks(empty: Visit, alpha: Simulator) -> None:
+    page = empty.page
+    empty.sign_in(ADMIN_KEY)
+    empty.click("Add a provider", role="link")
+    empty.click("Add a provider")
+    page.get_by_label("Name", exact=True).fill("first")
+    page.get_by_label("Address", exact=True).fill(alpha.base_url)
+    page.get_by_label("API key", exact=True).fill(PROVIDER_KEY)
+    empty.click("Save")
+    empty.click("Import models")
+    empty.click("Choose all shown")
+    page.locator("dialog .end button.primary").click()
+    page.get_by_text("models were added.").wait_for()
+    page.keyboard.press("Escape")
+    empty.click("Playground", role="link")
+    empty.click("Make a key for this")
+    page.get_by_label("Message").fill("Is anybody there?")
+    expect(page.get_by_role("button", name="Send")).to_be_enabled()
+    page.get_by_label("Message").press("Control+Enter")
+    expect(page.locator("#route")).to_contain_text("first")
+    expect(page.locator("#route")).to_contain_text("out")
+    assert page.locator(".chat .assistant").inner_text().strip()
+    clicks = empty.clicks + 1  # The dialog's button, whose name has a number in it, is not clicked by its name.
+    assert clicks < 10
+    asked = [seen for seen in alpha.seen() if seen.path.endswith("/chat/completions")]
+    assert [seen.prompt for seen in asked] == ["Is anybody there?"]
+
+
+def test_a_wrong_admin_key_is_told_where_it_was_entered(empty: Visit) -> None:
+    page = empty.page
+    page.goto(empty.origin)
+    page.get_by_label("Admin key").fill("wrong")
+    empty.click("Sign in")
+    expect(page.get_by_label("Admin key")).to_have_attribute("aria-invalid", "true")
+    assert page.evaluate("sessionStorage.length") == 0
+
+
+def test_who_signs_out_leaves_nothing_behind(inside: Visit) -> None:
+    page = inside.page
+    assert page.evaluate("sessionStorage.getItem('admin-key')") == ADMIN_KEY
+    inside.click("Sign out")
+    page.get_by_label("Admin key").wait_for()
+    assert ADMIN_KEY not in page.evaluate("JSON.stringify([{...sessionStorage}, {...localStorage}])")
+
+
+def test_a_provider_that_goes_down_is_seen_within_two_seconds(inside: Visit, make_stack, alpha: Simulator) -> None:
+    stack = make_stack(alpha)
+    row = inside.page.locator("tr", has_text=stack.providers[0]["name"])
+    expect(row).to_contain_text("healthy")
+    alpha.always(status=401)
+    with pytest.raises(Exception, match="502|401"):
+        ask(stack)
+    begun = time.monotonic()
+    expect(row).to_contain_text("unhealthy", timeout=10_000)
+    # What is due at most every second and a half is there after two, and the processor is let off for a moment.
+    assert time.monotonic() - begun < 3
+
+
+def test_a_route_is_explained(inside: Visit, make_stack, alpha: Simulator, beta: Simulator) -> None:
+    stack = make_stack(alpha)
+    stack.add(beta, {"tool_call": False})
+    able, unable = (provider["name"] for provider in stack.providers)
+    inside.go(f"route?model={stack.name}")
+    tried, left_out = (inside.page.locator("section", has=inside.page.get_by_role("heading", name=name)) for name in ("Tried, in this order", "Left out"))
+    expect(tried).to_contain_text(able)
+    expect(tried).to_contain_text(unable)
+    inside.page.get_by_label("has tools").check()
+    expect(left_out).to_contain_text(unable)
+    expect(left_out).to_contain_text("tool")
+    expect(tried).not_to_contain_text(unable)
+
+
+def test_a_request_is_opened_with_its_attempts(inside: Visit, make_stack, alpha: Simulator, beta: Simulator) -> None:
+    stack = make_stack(max_retry=1)
+    stack.add(alpha, priority=200)
+    stack.add(beta, priority=100)
+    alpha.always(status=500)
+    inside.go(f"logs?model={stack.name}")
+    expect(inside.page.get_by_text("No request is like that")).to_be_visible()
+    ask(stack)
+    # It comes by itself.
+    inside.page.locator("tbody tr.opens").first.click()
+    attempts = inside.page.locator("dialog .attempt")
+    expect(attempts).to_have_count(2)
+    expect(attempts.first).to_contain_text("500 server_error")
+    expect(attempts.last).to_contain_text(stack.providers[1]["name"])
+    expect(inside.page.locator("dialog")).to_contain_text(stack.rows(1)[0]["request_id"])
+
+
+def test_the_log_is_live_unless_it_is_paused_and_finds_texts(inside: Visit, make_stack, alpha: Simulator) -> None:
+    stack = make_stack(alpha)
+    inside.go(f"logs?model={stack.name}")
+    rows = inside.page.locator("tbody tr.opens")
+    expect(inside.page.get_by_text("No request is like that")).to_be_visible()
+    ask(stack)
+    expect(rows).to_have_count(1)
+    inside.click("Paused")
+    ask(stack)
+    stack.rows(2)
+    expect(rows).to_have_count(1)
+    inside.click("Live")
+    expect(rows).to_have_count(2)
+    text = inside.page.get_by_label("Text", exact=True)
+    text.fill("nowhere at all")
+    text.blur()
+    expect(inside.page.get_by_text("No request is like that")).to_be_visible()
+    text.fill(stack.providers[0]["name"].upper())
+    text.blur()
+    expect(rows).to_have_count(2)
+
+
+def test_a_provider_tells_how_its_state_changed(inside: Visit, make_stack, alpha: Simulator) -> None:
+    stack = make_stack(alpha)
+    alpha.always(status=401)
+    with contextlib.suppress(openai.APIStatusError):
+        ask(stack)
+    name = stack.providers[0]["name"]
+    inside.go("providers")
+    inside.page.get_by_role("button", name=name, exact=True).first.click()
+    change = inside.page.locator("dialog .transitions li").first
+    expect(change).to_contain_text("healthy")
+    expect(change).to_contain_text("misconfigured")
+
+
+def test_a_key_is_made_shown_once_and_revoked(inside: Visit, gateway: Gateway) -> None:
+    page = inside.page
+    inside.go("keys")
+    inside.click("Create a key")
+    page.get_by_label("Name", exact=True).fill("short-lived")
+    page.get_by_role("button", name="Create", exact=True).click()
+    key = page.locator("#new-key").inner_text()
+    assert gateway.openai(key).models.list() is not None
+    inside.click("I have it")
+    row = page.locator("tr", has_text="short-lived")
+    expect(row).to_contain_text(key[:12])
+    assert key not in page.content()
+    row.get_by_role("button", name="Revoke").click()
+    expect(page.locator("dialog")).to_contain_text("short-lived")
+    page.locator("dialog").get_by_role("button", name="Revoke").click()
+    expect(row).to_have_count(0)
+    assert gateway.http.get("/v1/models", headers={"authorization": f"Bearer {key}"}).status_code == 401
+
+
+def test_a_form_shows_what_the_api_says_at_its_field(inside: Visit, make_stack, alpha: Simulator) -> None:
+    page = inside.page
+    name = make_stack(alpha).providers[0]["name"]
+    inside.go("providers")
+    inside.click("Add a provider")
+    page.get_by_label("Name", exact=True).fill("new")
+    page.get_by_label("Address", exact=True).fill("http://169.254.169.254/v1")
+    inside.click("Save")
+    expect(page.get_by_label("Address", exact=True)).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Address", exact=True)).to_be_focused()
+    page.get_by_label("Address", exact=True).fill(alpha.base_url)
+    page.get_by_label("Name", exact=True).fill(name)
+    inside.click("Save")
+    expect(page.locator("dialog [role=alert]")).to_contain_text("exists already")
+
+
+def test_it_speaks_chinese_to_who_reads_it(gateway: Gateway, browser: Browser) -> None:
+    visit = Visit.begin(browser, gateway.url, locale="zh-CN")
+    page = visit.page
+    page.goto(visit.origin)
+    page.locator("input[type=password]").fill(ADMIN_KEY)
+    page.locator("button[type=submit]").click()
+    expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+    expect(page.get_by_role("heading", level=1)).to_have_text("总览")
+    page.get_by_label("语言").select_option("en")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
+    visit.end()
+
+
+@pytest.fixture(scope="module")
+def full(browser: Browser, gateway: Gateway) -> Visit:
+    """An operator who looks at a gateway with something of everything, and stays signed in."""
+    simulator = Simulator("gamma")
+    stack = Stack.make(gateway, [simulator])
+    ask(stack)
+    simulator.always(status=500)
+    with pytest.raises(Exception, match="502|500"):
+        ask(stack)
+    gateway.admin.key("reader")
+    gateway.admin.post("/prices", {"model_pattern": "gamma*", "input": "1"})
+    visit = Visit.begin(browser, gateway.url)
+    visit.sign_in(ADMIN_KEY)
+    yield visit
+    visit.end()
+    simulator.close()
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_everybody_can_use_it(full: Visit, name: str, colours: str) -> None:
+    """By axe's rules; what is amiss in what a page asks of other origins or of its policy fails when the visit ends."""
+    page = full.page
+    page.emulate_media(color_scheme=colours)
+    full.go(name)
+    page.get_by_role("heading", name=PAGES[name], level=1).wait_for()
+    expect(page.locator(".loading")).to_have_count(0)
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
+    serious = [one for one in found if one["impact"] in ("serious", "critical")]
+    assert not serious, [(one["id"], [node["html"] for node in one["nodes"]][:3]) for one in serious]
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the screen"
+
+
+def test_the_first_load_is_small(gateway: Gateway, browser: Browser) -> None:
+    visit = Visit.begin(browser, gateway.url)
+    page = visit.page
+    page.goto(visit.origin)
+    page.get_by_label("Admin key").wait_for()
+    sizes = page.evaluate("performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation')).map(it => it.encodedBodySize)")
+    assert len(sizes) > 5 and min(sizes) > 0
+    assert sum(sizes) < 150_000
+    visit.end()

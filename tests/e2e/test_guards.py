@@ -1,0 +1,226 @@
+"""Guards on content: what is denied and redacted, in each protocol, whole and streamed, and who else is asked."""
+
+from pathlib import Path
+
+import anthropic
+import openai
+import pytest
+from google.genai import errors
+
+from conftest import MakeGateway, MakeStack
+from harness.gateway import PROVIDER_KEY, Gateway, free_port
+from harness.simulator import Simulator
+from harness.stack import Stack
+
+CARD = {"name": "cards", "pattern": r"\b\d{4}-\d{4}-\d{4}-\d{4}\b", "action": "redact"}
+DENIED = {"name": "names", "pattern": "(?i)voldemort", "action": "deny"}
+NUMBER = "4111-1111-1111-1111"
+TOLD = f"Pay with {NUMBER}, and with {NUMBER}."
+REDACTED = "Pay with [redacted], and with [redacted]."
+
+KINDS = ["openai", "anthropic"]
+
+
+def guard(stack: Stack, *rules: dict, **guards) -> None:
+    stack.gateway.admin.policy(stack.model, guards={"rules": list(rules), **guards})
+
+
+def asked(text: str) -> list[dict]:
+    return [{"role": "user", "content": text}]
+
+
+def texts(gateway: Gateway, model: str, prompt: str) -> dict[str, str]:
+    """What each protocol's client gets, whole and streamed."""
+    chat, claude, gemini = gateway.openai(), gateway.anthropic(), gateway.genai()
+    told = {}
+    answer = chat.chat.completions.create(model=model, messages=asked(prompt))
+    told["chat"] = answer.choices[0].message.content
+    stream = chat.chat.completions.create(model=model, messages=asked(prompt), stream=True)
+    told["chat stream"] = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+    told["responses"] = chat.responses.create(model=model, input=prompt).output_text
+    with chat.responses.stream(model=model, input=prompt) as stream:
+        deltas = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+        assert stream.get_final_response().output_text == deltas
+    told["responses stream"] = deltas
+    ask = {"model": model, "max_tokens": 100, "messages": asked(prompt)}
+    told["messages"] = claude.messages.create(**ask).content[0].text
+    with claude.messages.stream(**ask) as stream:
+        told["messages stream"] = "".join(stream.text_stream)
+    told["gemini"] = gemini.models.generate_content(model=model, contents=prompt).text
+    stream = gemini.models.generate_content_stream(model=model, contents=prompt)
+    told["gemini stream"] = "".join(chunk.text or "" for chunk in stream)
+    return told
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_answers_are_redacted(gateway: Gateway, make_stack: MakeStack, alpha: Simulator, kind: str) -> None:
+    stack = make_stack()
+    stack.add(alpha, kind=kind)
+    alpha.always(text=TOLD)
+    assert set(texts(gateway, stack.name, "Hello").values()) == {TOLD}, "without a guard"
+    guard(stack, CARD | {"on": "response"})
+    told = texts(gateway, stack.name, "Hello")
+    assert told == dict.fromkeys(told, REDACTED)
+    assert gateway.metrics()['gateway_guards_total{stage="response",result="redacted"}'] >= 4
+    rows = stack.rows(16)
+    assert all((row["status_code"], row["error_class"]) == (200, None) for row in rows)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_requests_are_redacted(gateway: Gateway, make_stack: MakeStack, alpha: Simulator, kind: str) -> None:
+    stack = make_stack()
+    stack.add(alpha, kind=kind)
+    guard(stack, CARD | {"on": "request", "replacement": "(a number)"})
+    texts(gateway, stack.name, TOLD)
+    seen = alpha.seen()
+    assert len(seen) == 8
+    for request in seen:
+        assert "1111" not in str(request.body), request
+        assert "Pay with (a number), and with (a number)." in str(request.body), request
+
+
+def test_requests_are_denied_in_each_protocol(gateway: Gateway, make_stack: MakeStack, alpha: Simulator) -> None:
+    stack = make_stack(alpha)
+    guard(stack, DENIED)
+    prompt, chat, claude = "Call Voldemort", gateway.openai(), gateway.anthropic()
+    told = "the request was refused by the content guard 'names'"
+    for stream in (False, True):
+        with pytest.raises(openai.BadRequestError, match=told) as refused:
+            chat.chat.completions.create(model=stack.name, messages=asked(prompt), stream=stream)
+        assert refused.value.type == "invalid_request_error"
+        with pytest.raises(openai.BadRequestError, match=told):
+            chat.responses.create(model=stack.name, input=prompt, stream=stream)
+        with pytest.raises(anthropic.BadRequestError, match=told) as refused:
+            claude.messages.create(model=stack.name, max_tokens=9, messages=asked(prompt), stream=stream)
+        assert refused.value.body["error"]["type"] == "invalid_request_error"
+    with pytest.raises(errors.ClientError, match=told) as refused:
+        gateway.genai().models.generate_content(model=stack.name, contents=prompt)
+    assert (refused.value.code, refused.value.status) == (400, "INVALID_ARGUMENT")
+    assert alpha.received() == 0
+    for row in stack.rows(7):
+        assert (row["status_code"], row["error_class"], row["attempts"]) == (400, "guard_denied", [])
+    assert gateway.metrics()['gateway_guards_total{stage="request",result="denied"}'] >= 7
+    chat.chat.completions.create(model=stack.name, messages=asked("Call Harry"))
+
+
+def test_answers_are_denied(gateway: Gateway, make_stack: MakeStack, alpha: Simulator) -> None:
+    stack = make_stack(alpha)
+    guard(stack, DENIED)
+    alpha.always(text="It was Voldemort, they said.")
+    chat, claude, told = gateway.openai(), gateway.anthropic(), "the answer was withheld by the content guard 'names'"
+    with pytest.raises(openai.BadRequestError, match=told):
+        chat.chat.completions.create(model=stack.name, messages=asked("Who?"))
+    heard = []
+    with pytest.raises(openai.APIError, match=told):
+        for chunk in chat.chat.completions.create(model=stack.name, messages=asked("Who?"), stream=True):
+            heard += [choice.delta.content or "" for choice in chunk.choices]
+    assert "Vol" not in "".join(heard)
+    with pytest.raises(anthropic.APIStatusError, match=told):
+        with claude.messages.stream(model=stack.name, max_tokens=99, messages=asked("Who?")) as stream:
+            assert "Vol" not in "".join(stream.text_stream)
+    rows = stack.rows(3)
+    assert {row["error_class"] for row in rows} == {"guard_denied"}
+    # It has answered, and is paid for it.
+    for row in rows:
+        [attempt] = row["attempts"]
+        assert attempt["error_class"] is None
+        assert row["completion_tokens"] > 0
+    [health] = [it for it in gateway.admin.get("/health")["providers"] if it["provider_id"] == stack.providers[0]["id"]]
+    assert (health["state"], health["error_count"]) == ("healthy", 0)
+
+
+def test_arguments_of_tools_stay_json(gateway: Gateway, make_stack: MakeStack, alpha: Simulator) -> None:
+    stack = make_stack(alpha)
+    guard(stack, CARD)
+    alpha.always(tool_calls=[{"name": "pay", "arguments": {"card": NUMBER, "note": 'a "b"'}}])
+    tool = {"type": "function", "function": {"name": "pay", "parameters": {"type": "object", "properties": {}}}}
+    asks = {"model": stack.name, "messages": asked("Pay"), "tools": [tool]}
+    client = gateway.openai()
+    [call] = client.chat.completions.create(**asks).choices[0].message.tool_calls
+    chunks = client.chat.completions.create(**asks, stream=True)
+    calls = [call for chunk in chunks for choice in chunk.choices for call in choice.delta.tool_calls or []]
+    streamed = "".join(call.function.arguments or "" for call in calls)
+    for arguments in (call.function.arguments, streamed):
+        assert NUMBER not in arguments
+        assert '"[redacted]"' in arguments and r"a \"b\"" in arguments, arguments
+
+
+def test_guards_of_a_key_and_of_all(make_gateway: MakeGateway, alpha: Simulator) -> None:
+    gateway = make_gateway(GATEWAY_GUARDS='{"rules": [{"name": "all", "pattern": "aaa", "action": "deny"}]}')
+    stack = Stack.make(gateway, [alpha])
+    rule = {"name": "key", "pattern": "bbb", "action": "deny"}
+    key = gateway.admin.key("guarded", guards={"rules": [rule]})
+
+    def refused(secret: str | None, prompt: str) -> bool:
+        client = gateway.openai(secret) if secret else gateway.openai()
+        try:
+            client.chat.completions.create(model=stack.name, messages=asked(prompt))
+        except openai.BadRequestError:
+            return True
+        return False
+
+    assert [refused(None, text) for text in ("aaa", "bbb", "ccc")] == [True, False, False]
+    assert [refused(key["key"], text) for text in ("aaa", "bbb", "ccc")] == [True, True, False]
+    gateway.admin.patch(f"/keys/{key['id']}", {"guards": None})
+    assert not refused(key["key"], "bbb")
+
+
+def test_moderation(
+    gateway: Gateway, make_stack: MakeStack, alpha: Simulator, beta: Simulator, tmp_path: Path
+) -> None:
+    stack = make_stack(alpha)
+    key = tmp_path / "moderation-key"
+    key.write_text(PROVIDER_KEY)
+    moderation = {"url": f"{beta.base_url}/moderations", "model": "mod-1", "api_key": f"file:{key}"}
+    guard(stack, CARD, moderation=moderation)
+    client = gateway.openai()
+    client.chat.completions.create(model=stack.name, messages=asked(f"Peace. {NUMBER}"))
+    [request] = beta.seen()
+    assert request.body == {"input": "Peace. [redacted]", "model": "mod-1"}
+    with pytest.raises(openai.BadRequestError, match="refused by moderation"):
+        client.chat.completions.create(model=stack.name, messages=asked("violence"), stream=True)
+    with pytest.raises(anthropic.BadRequestError, match="refused by moderation"):
+        gateway.anthropic().messages.create(model=stack.name, max_tokens=9, messages=asked("violence"))
+    assert alpha.received() == 1
+    assert sorted(row["error_class"] or "" for row in stack.rows(3)) == ["", "guard_denied", "guard_denied"]
+
+
+@pytest.mark.parametrize("trouble", ["down", "slow", "failing", "nonsense"])
+def test_a_moderation_endpoint_that_does_not_answer(
+    gateway: Gateway, make_stack: MakeStack, alpha: Simulator, beta: Simulator, trouble: str
+) -> None:
+    stack = make_stack(alpha)
+    url = f"{beta.base_url}/moderations"
+    if trouble == "down":
+        url = f"http://127.0.0.1:{free_port()}/moderations"
+    behaviour = {"slow": {"ttft_ms": 20_000}, "failing": {"status": 500}, "nonsense": {"body": {"results": []}}}
+    beta.always(**behaviour.get(trouble, {}))
+    client, failed = gateway.openai(), 'gateway_guards_total{stage="request",result="failed"}'
+    before = gateway.metrics().get(failed, 0)
+    guard(stack, moderation={"url": url, "timeout_ms": 500, "on_failure": "allow"})
+    client.chat.completions.create(model=stack.name, messages=asked("Hello"))
+    guard(stack, moderation={"url": url, "timeout_ms": 500})
+    with pytest.raises(openai.InternalServerError, match="could not be moderated") as refused:
+        client.chat.completions.create(model=stack.name, messages=asked("Hello"))
+    assert refused.value.status_code == 503
+    assert alpha.received() == 1
+    assert sorted(row["error_class"] or "" for row in stack.rows(2)) == ["", "guard_failed"]
+    assert gateway.metrics()[failed] >= before + 2
+
+
+def test_guards_are_checked_by_name(gateway: Gateway, make_stack: MakeStack) -> None:
+    stack = make_stack()
+    for guards, field in [
+        ({"rules": [CARD | {"pattern": "("}]}, "guards.rules[0].pattern"),
+        ({"rules": [CARD | {"pattern": "a+"}]}, "guards.rules[0].pattern"),
+        ({"rules": [CARD, CARD]}, "guards.rules[1].name"),
+        ({"rules": [CARD | {"action": "shout"}]}, "guards.rules[0].action"),
+        ({"moderation": {"url": "http://169.254.169.254/"}}, "guards.moderation.url"),
+        ({"moderation": {"url": "http://m", "api_key": "sk-bare"}}, "guards.moderation.api_key"),
+        ({"rule": []}, "guards.rule"),
+    ]:
+        for path, body in ((f"/policies/{stack.model['id']}", {}), ("/keys", {"name": "k"})):
+            method = "PUT" if path != "/keys" else "POST"
+            answer = gateway.admin.http.request(method, path, json={**body, "guards": guards})
+            assert answer.status_code == 422, answer.text
+            assert answer.json()["error"]["details"]["field"] == field, answer.text

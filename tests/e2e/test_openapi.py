@@ -1,0 +1,116 @@
+"""The admin API is what its OpenAPI document says: whatever is sent, no answer is a fault of the gateway or undocumented."""
+
+import json
+import os
+from collections.abc import Iterator
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from openapi_spec_validator import validate
+from requests import Response
+from schemathesis import Case, GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from harness.database import create
+from harness.gateway import ADMIN_KEY, PROVIDER_KEY, Gateway, migrate
+from harness.process import REPOSITORY
+
+pytestmark = pytest.mark.sqlite_only
+
+#: The document as it is checked in; the gateway's own is held against it.
+DOCUMENT = json.loads((REPOSITORY / "crates/admin/openapi.json").read_text())
+SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
+OPERATIONS = {found.ok().label: found.ok() for found in SCHEMA.get_all_operations()}
+CHECKS = [
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+#: Of each operation, of data that fit the document and of data that do not, of objects that there are and of others.
+EXAMPLES = int(os.environ.get("OPENAPI_EXAMPLES", "8"))
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One of its own with something of everything, which may be changed and deleted in any way."""
+    database = create("sqlite", tmp_path_factory.mktemp("database"))
+    migrate(database)
+    # Nobody outside is called, whatever address is made up.
+    gateway = Gateway(database, tmp_path_factory.mktemp("gateway"), GATEWAY_PROVIDER_NETWORKS="public")
+    yield gateway
+    gateway.close()
+
+
+@pytest.fixture
+def furnished(gateway: Gateway) -> int:
+    """The id by which there is one of each kind, again before each operation."""
+    admin = gateway.admin
+    rows = {
+        "providers": {"name": "p", "type": "openai", "config": {"api_key": PROVIDER_KEY}},
+        "models": {"name": "m"},
+        "keys": {"name": "k"},
+        "admin-keys": {"name": "a", "role": "operator"},
+        "prices": {"model_pattern": "x*", "input": "1"},
+    }
+    for path, body in rows.items():
+        if admin.http.get(f"/{path}/1").status_code == 404:
+            admin.http.post(f"/{path}", json=body)
+    return 1
+
+
+def assert_no_fault_of_the_gateway(response: Response) -> None:
+    """That a provider does not answer is told by 502, and is the provider's."""
+    if response.status_code == 502:
+        assert response.json()["error"]["code"] == "upstream_error", response.text
+    else:
+        assert response.status_code < 500, response.text
+
+
+def is_stream(label: str) -> bool:
+    """A stream has no end to wait for."""
+    answers = OPERATIONS[label].definition.raw.get("responses", {})
+    return any("text/event-stream" in answer.get("content", {}) for answer in answers.values())
+
+
+def test_the_document_is_valid_and_the_gateways_own(gateway: Gateway) -> None:
+    validate(DOCUMENT)
+    assert gateway.http.get("/openapi.json").json() == DOCUMENT
+    assert len(OPERATIONS) >= 60
+
+
+@pytest.mark.parametrize("label", [label for label in OPERATIONS if not is_stream(label)])
+def test_whatever_is_sent_is_answered_as_documented(gateway: Gateway, furnished: int, label: str) -> None:
+    operation = OPERATIONS[label]
+    names = [parameter.name for parameter in operation.path_parameters]
+    session = requests.Session()
+    takes_something = names or operation.query or operation.headers or operation.body
+    modes = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE) if takes_something else (GenerationMode.POSITIVE,)
+    for mode in modes:
+        for path in (None, dict.fromkeys(names, furnished)) if names else (None,):
+            cases = operation.as_strategy(generation_mode=mode, path_parameters=path)
+
+            @given(case=cases)
+            @settings(
+                max_examples=EXAMPLES,
+                deadline=None,
+                derandomize=True,
+                database=None,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            )
+            def send(case: Case) -> None:
+                headers = {"authorization": f"Bearer {ADMIN_KEY}"}
+                response = case.call(base_url=gateway.url, session=session, headers=headers, timeout=30)
+                assert_no_fault_of_the_gateway(response)
+                case.validate_response(response, checks=CHECKS)
+
+            send()
+    session.close()

@@ -1,0 +1,115 @@
+"""A stream that breaks at one provider goes on with another that says the same, and no SDK notices."""
+
+from collections.abc import Callable
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+from google.genai import errors as genai
+
+from conftest import MakeStack
+from harness.gateway import Gateway
+from harness.simulator import Simulator
+from harness.stack import Stack
+from speakers import SPEAKERS, Said, Tool
+
+PROVIDERS = {"openai": "gpt-5.1", "anthropic": "claude-sonnet-4-5", "gemini": "gemini-2.5-flash"}
+SAID = "The answer is the same wherever it is asked for: twelve, as everybody knows who has ever counted eggs."
+CITY = Tool("weather", "Tells the weather", {"city": {"type": "string"}})
+CALLS = [{"name": "weather", "arguments": {"city": "Lindau on the lake"}}]
+CUTS = [
+    {"kind": "close", "at": {"after_events": 8}},
+    {"kind": "reset", "at": {"after_events": 8}},
+    {"kind": "error_event", "after_events": 8},
+]
+BROKEN = (openai.APIError, anthropic.APIError, genai.APIError, RuntimeError)
+
+
+@pytest.fixture(params=SPEAKERS)
+def speaker(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(params=PROVIDERS)
+def first(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def stack(make_stack: MakeStack, gateway: Gateway, alpha: Simulator, beta: Simulator, first: str) -> Stack:
+    """`alpha`, of the type at hand, is asked first; `beta`, of another, if that breaks."""
+    stack = make_stack(max_retry=1)
+    kinds = list(PROVIDERS)
+    second = kinds[(kinds.index(first) + 1) % len(kinds)]
+    stack.add(alpha, kind=first, provider_model=PROVIDERS[first], priority=9)
+    stack.add(beta, kind=second, provider_model=PROVIDERS[second], priority=1)
+    gateway.admin.policy(stack.model, verified_resume=True)
+    return stack
+
+
+def ask(stack: Stack, speaker: str, **options: Any) -> Said:
+    return SPEAKERS[speaker](stack.gateway, stack.name, stream=True, **options).say("How many?")
+
+
+def resumes(gateway: Gateway, result: str) -> Callable[[], float]:
+    """How many more ended so since this was called."""
+    name = f'gateway_resumes_total{{result="{result}"}}'
+    before = gateway.metrics().get(name, 0)
+    return lambda: gateway.metrics().get(name, 0) - before
+
+
+def attempts(stack: Stack) -> list[dict[str, Any]]:
+    [row] = stack.rows(1)
+    return row["attempts"]
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=lambda cut: cut["kind"])
+def test_text_goes_on_and_both_legs_are_accounted(
+    stack: Stack, gateway: Gateway, alpha: Simulator, beta: Simulator, speaker: str, cut: dict[str, Any]
+) -> None:
+    alpha.always(text=SAID, fault=cut)
+    beta.always(text=SAID)
+    more = resumes(gateway, "resumed")
+    said = ask(stack, speaker)
+    assert (said.text, said.finish) == (SAID, "stop")
+    assert said.usage and said.usage.output > 0
+    assert more() == 1
+    legs = attempts(stack)
+    assert len(legs) == 2
+    assert all(leg["tokens"]["completion"] > 0 for leg in legs), legs
+    [row] = stack.rows(1)
+    assert (row["status_code"], row["error_class"]) == (200, None)
+    assert [seen.status for seen in beta.seen()] == [200]
+
+
+def test_a_tool_call_goes_on(stack: Stack, alpha: Simulator, beta: Simulator, speaker: str) -> None:
+    alpha.always(tool_calls=CALLS, fault={"kind": "close", "at": {"after_events": 4}})
+    beta.always(tool_calls=CALLS)
+    said = ask(stack, speaker, tools=[CITY])
+    assert [(call.name, call.arguments) for call in said.calls] == [("weather", {"city": "Lindau on the lake"})]
+    assert said.finish == "tool_calls"
+
+
+def test_another_answer_is_never_mixed_in(
+    stack: Stack, gateway: Gateway, alpha: Simulator, beta: Simulator, speaker: str
+) -> None:
+    alpha.always(text=SAID, fault={"kind": "close", "at": {"after_events": 12}})
+    beta.always(text="Something else altogether, and at a greater length than what was said before it.")
+    more = resumes(gateway, "differed")
+    with pytest.raises(BROKEN):
+        ask(stack, speaker)
+    assert more() == 1
+    assert len(attempts(stack)) == 2
+
+
+def test_who_did_not_ask_for_it_gets_the_error(
+    make_stack: MakeStack, alpha: Simulator, beta: Simulator, speaker: str
+) -> None:
+    stack = make_stack(max_retry=1)
+    stack.add(alpha, priority=9)
+    stack.add(beta, priority=1)
+    alpha.always(text=SAID, fault={"kind": "close", "at": {"after_events": 12}})
+    with pytest.raises(BROKEN):
+        ask(stack, speaker)
+    assert beta.received() == 0

@@ -1,0 +1,130 @@
+"""A database server that misbehaves under load: connections ended, a table locked, the server gone and back."""
+
+import time
+from collections.abc import Iterator
+
+import pymysql
+import psycopg
+import pytest
+
+from conftest import ENGINE, MakeDatabase, MakeGateway
+from harness import load
+from harness.accounts import assert_each_once, assert_rows_match, assert_sums_agree
+from harness.database import Database, Mysql, Postgres
+from harness.gateway import Gateway, migrate
+from harness.private_server import PrivateServer, program
+from harness.simulator import Simulator
+from harness.stack import Stack
+from harness.waiting import wait_for
+
+pytestmark = pytest.mark.skipif(ENGINE == "sqlite", reason="there is no server")
+
+THREADS = 6
+#: Seconds that each trouble lasts.
+LASTS = 4
+#: Slower than this, at the 99th percentile, requests have waited for the database. The machine alone is not that slow.
+PATIENCE = 1.0
+
+
+def end_connections(database: Database) -> None:
+    """All but our own, again and again."""
+    until = time.monotonic() + LASTS
+    while time.monotonic() < until:
+        match database:
+            case Postgres():
+                database.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            case Mysql():
+                others = "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+                for row in database.execute(others):
+                    kill(database, row["id"])
+        time.sleep(0.1)
+
+
+def kill(database: Mysql, connection: int) -> None:
+    try:
+        database.execute(f"KILL {connection}")
+    except pymysql.err.OperationalError as error:
+        assert error.args[0] == 1094, error  # it has ended by itself
+
+
+def lock_table(database: Database) -> None:
+    """Nobody else can write the days' figures, nor read them."""
+    match database:
+        case Postgres():
+            with psycopg.connect(database.url) as connection:
+                connection.execute("LOCK TABLE provider_stats IN ACCESS EXCLUSIVE MODE")
+                time.sleep(LASTS)
+        case Mysql():
+            with database._connect(database.name) as connection, connection.cursor() as cursor:
+                cursor.execute("LOCK TABLES provider_stats WRITE")
+                time.sleep(LASTS)
+
+
+def p99(results: list[load.Result]) -> float:
+    seconds = sorted(result.ended_at - result.started_at for result in results)
+    return seconds[len(seconds) * 99 // 100]
+
+
+def assert_nothing_lost(gateway: Gateway, database: Database, results: list[load.Result]) -> None:
+    assert not [result.error for result in results if result.error]
+    wait_for(lambda: database.count("request_logs") >= len(results), "all rows", seconds=60)
+    rows = database.request_logs()
+    assert_rows_match(rows, results)
+    assert_each_once(rows, results)
+    assert_sums_agree(database)
+    metrics = gateway.metrics()
+    assert metrics["gateway_records_lost_total"] == metrics["gateway_records_set_aside_total"] == 0
+    wait_for(lambda: gateway.metrics()["gateway_records_spooled"] == 0, "an empty spool")
+
+
+@pytest.mark.parametrize("trouble", [end_connections, lock_table])
+def test_a_toxic_server_harms_neither_rows_nor_requests(
+    make_gateway: MakeGateway, make_database: MakeDatabase, alpha: Simulator, beta: Simulator, trouble
+) -> None:
+    database = make_database()
+    migrate(database)
+    gateway = make_gateway(database)
+    stack = Stack.make(gateway, [alpha, beta])
+    calm = load.run(gateway.openai(), stack.name, 200, THREADS)
+    running = load.Load(gateway.openai(), stack.name, THREADS)
+    trouble(database)
+    troubled = running.finish()
+    print(f"p99 {p99(calm):.3f} s when all is well, {p99(troubled):.3f} s in trouble, of {len(troubled)} requests")
+    assert_nothing_lost(gateway, database, calm + troubled)
+    assert p99(troubled) < max(PATIENCE, 3 * p99(calm))
+    assert gateway.metrics()["gateway_record_write_failures_total"] > 0 or trouble is lock_table
+
+
+@pytest.fixture
+def server() -> Iterator[PrivateServer]:
+    if program("initdb") is None or program("pg_ctl") is None:
+        pytest.skip("initdb and pg_ctl are not installed")
+    server = PrivateServer()
+    yield server
+    server.remove()
+
+
+@pytest.mark.skipif(ENGINE != "postgres", reason="one engine shows it")
+def test_a_restart_of_the_server_delays_rows_and_nothing_else(
+    make_gateway: MakeGateway, server: PrivateServer, alpha: Simulator, beta: Simulator
+) -> None:
+    database = Postgres(server.url)
+    migrate(database)
+    gateway = make_gateway(database)
+    stack = Stack.make(gateway, [alpha, beta])
+    calm = load.run(gateway.openai(), stack.name, 200, THREADS)
+    running = load.Load(gateway.openai(), stack.name, THREADS)
+    for _ in range(2):
+        wait_for(lambda seen=running.succeeded(): running.succeeded() > seen + 30, "load before the server goes")
+        server.stop()
+        wait_for(lambda: gateway.metrics()["gateway_records_spooled"] > 0, "rows that wait in the spool")
+        wait_for(lambda seen=running.succeeded(): running.succeeded() > seen + 30, "load without the server")
+        server.start()
+    troubled = running.finish()
+    print(f"p99 {p99(calm):.3f} s when all is well, {p99(troubled):.3f} s in trouble, of {len(troubled)} requests")
+    assert_nothing_lost(gateway, database, calm + troubled)
+    assert p99(troubled) < max(PATIENCE, 3 * p99(calm))
+    gateway.stop()
