@@ -26,31 +26,36 @@ LASTS = 4
 PATIENCE = 1.0
 
 
-def end_connections(database: Database) -> None:
-    """All but our own, again and again."""
+def end_connections(database: Database) -> int:
+    """All but our own, again and again; tells how many. Whether one of them was at work is chance."""
+    ended = 0
     until = time.monotonic() + LASTS
     while time.monotonic() < until:
         match database:
             case Postgres():
-                database.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                ended += len(
+                    database.execute(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                    )
                 )
             case Mysql():
                 others = "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
-                for row in database.execute(others):
-                    kill(database, row["id"])
+                ended += sum(kill(database, row["id"]) for row in database.execute(others))
         time.sleep(0.1)
+    return ended
 
 
-def kill(database: Mysql, connection: int) -> None:
+def kill(database: Mysql, connection: int) -> bool:
     try:
         database.execute(f"KILL {connection}")
     except pymysql.err.OperationalError as error:
         assert error.args[0] == 1094, error  # it has ended by itself
+        return False
+    return True
 
 
-def lock_table(database: Database) -> None:
+def lock_table(database: Database) -> int:
     """Nobody else can write the days' figures, nor read them."""
     match database:
         case Postgres():
@@ -61,6 +66,7 @@ def lock_table(database: Database) -> None:
             with database._connect(database.name) as connection, connection.cursor() as cursor:
                 cursor.execute("LOCK TABLES provider_stats WRITE")
                 time.sleep(LASTS)
+    return 1
 
 
 def p99(results: list[load.Result]) -> float:
@@ -90,12 +96,11 @@ def test_a_toxic_server_harms_neither_rows_nor_requests(
     stack = Stack.make(gateway, [alpha, beta])
     calm = load.run(gateway.openai(), stack.name, 200, THREADS)
     running = load.Load(gateway.openai(), stack.name, THREADS)
-    trouble(database)
+    assert trouble(database) > 0
     troubled = running.finish()
     print(f"p99 {p99(calm):.3f} s when all is well, {p99(troubled):.3f} s in trouble, of {len(troubled)} requests")
     assert_nothing_lost(gateway, database, calm + troubled)
     assert p99(troubled) < max(PATIENCE, 3 * p99(calm))
-    assert gateway.metrics()["gateway_record_write_failures_total"] > 0 or trouble is lock_table
 
 
 @pytest.fixture
