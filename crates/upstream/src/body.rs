@@ -4,6 +4,10 @@ use std::{
     collections::VecDeque,
     convert::Infallible,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll},
 };
 
@@ -15,6 +19,18 @@ use http_body::{Body, Frame, SizeHint};
 pub struct Pieces {
     pieces: VecDeque<Bytes>,
     left: u64,
+    /// Where it is noted that a connection has it.
+    taken: Option<Taken>,
+}
+
+/// Whether a connection has taken a request.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Taken(Arc<AtomicBool>);
+
+impl Taken {
+    pub(crate) fn is_so(&self) -> bool {
+        self.0.load(Relaxed)
+    }
 }
 
 impl From<Vec<Bytes>> for Pieces {
@@ -23,11 +39,17 @@ impl From<Vec<Bytes>> for Pieces {
         Self {
             pieces: pieces.into(),
             left,
+            taken: None,
         }
     }
 }
 
 impl Pieces {
+    /// Tells from now on whether a connection has taken it. While there is none, nobody asks a body for anything.
+    pub(crate) fn watch(&mut self) -> Taken {
+        self.taken.get_or_insert_default().clone()
+    }
+
     /// What is still to be sent, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Bytes> {
         self.pieces.iter()
@@ -47,7 +69,11 @@ impl Body for Pieces {
         Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
     }
 
+    /// Also of a request without a body this is the first that a connection asks.
     fn is_end_stream(&self) -> bool {
+        if let Some(Taken(taken)) = &self.taken {
+            taken.store(true, Relaxed);
+        }
         self.pieces.is_empty()
     }
 

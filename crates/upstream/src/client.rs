@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -11,11 +12,12 @@ use http::{Extensions, Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{Client as Pool, connect::capture_connection},
+    client::legacy::{Client as Pool, connect::Connected},
     rt::{TokioExecutor, TokioTimer},
 };
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
+use tokio::time::timeout;
 
 use crate::{
     Connections, NetworkPolicy, Pieces, SendError, SendErrorKind, SetupError,
@@ -124,35 +126,39 @@ async fn send(
     mut request: Request<Pieces>,
     connect_timeout: Duration,
 ) -> Result<Response<Incoming>, SendError> {
-    let mut captured = capture_connection(&mut request);
-    let sending = pool.request(request);
-    tokio::pin!(sending);
-    let early = tokio::select! {
-        biased;
-        result = &mut sending => Some(result),
-        connected = tokio::time::timeout(connect_timeout, async {
-            captured.wait_for_connection_metadata().await;
-        }) => {
-            if connected.is_err() {
-                return Err(SendError { kind: SendErrorKind::ConnectTimeout, on_reused_connection: false,
-                    was_refused: false, source: None });
-            }
-            None
+    let taken = request.body_mut().watch();
+    let mut sending = pin!(pool.request(request));
+    let result = match timeout(connect_timeout, &mut sending).await {
+        Ok(result) => result,
+        Err(_) if taken.is_so() => sending.await,
+        Err(_) => {
+            return Err(SendError {
+                kind: SendErrorKind::ConnectTimeout,
+                on_reused_connection: false,
+                was_refused: false,
+                source: None,
+            });
         }
     };
-    let was_used = captured
-        .connection_metadata()
-        .as_ref()
-        .is_some_and(|connected| {
-            let mut extras = Extensions::new();
-            connected.get_extras(&mut extras);
-            extras.get::<Used>().is_some_and(Used::mark)
-        });
-    let result = match early {
-        Some(result) => result,
-        None => sending.await,
-    };
-    result.map_err(|error| SendError::of(error, was_used))
+    match result {
+        Ok(response) => {
+            if let Some(used) = response.extensions().get::<Used>() {
+                used.mark();
+            }
+            Ok(response)
+        }
+        Err(error) => {
+            let was_used = error.connect_info().is_some_and(was_used);
+            Err(SendError::of(error, was_used))
+        }
+    }
+}
+
+/// Whether a connection that failed had answered before.
+fn was_used(connected: &Connected) -> bool {
+    let mut extras = Extensions::new();
+    connected.get_extras(&mut extras);
+    extras.get::<Used>().is_some_and(Used::is_marked)
 }
 
 fn parse_proxy(text: &str) -> Result<Uri, SetupError> {

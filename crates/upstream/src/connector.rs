@@ -210,14 +210,22 @@ async fn first(dial: &dyn Dial, addresses: Vec<IpAddr>, port: u16) -> io::Result
     Err(failed)
 }
 
-/// Whether a connection has carried a request before.
+/// Whether a connection has answered a request before.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Used(Arc<AtomicBool>);
 
 impl Used {
-    /// Marks it used; answers whether it was already.
-    pub(crate) fn mark(&self) -> bool {
-        self.0.swap(true, Ordering::Relaxed)
+    /// It has answered.
+    pub(crate) fn mark(&self) {
+        // A connection that serves many at a time is marked once.
+        if !self.is_marked() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it has answered before.
+    pub(crate) fn is_marked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -263,11 +271,7 @@ impl Stream {
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        let connected = match &self.io {
-            Io::Tcp(tcp) => tcp.inner().connected(),
-            Io::Linked(_) => Connected::new(),
-        };
-        connected.extra(self.used.clone())
+        Connected::new().extra(self.used.clone())
     }
 }
 
