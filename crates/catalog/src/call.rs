@@ -48,10 +48,10 @@ impl Call<'_> {
     pub fn headers(&self, client: &HeaderMap, speaks: bool) -> HeaderMap {
         let mut headers = self.headers.clone();
         for name in self.kind.passed_headers() {
-            if !headers.contains_key(*name) {
+            if !headers.contains_key(name) {
                 // A list may come in several lines.
-                for value in client.get_all(*name) {
-                    headers.append(*name, value.clone());
+                for value in client.get_all(name) {
+                    headers.append(name, value.clone());
                 }
             }
         }

@@ -233,11 +233,19 @@ impl ProviderKind {
     }
 
     /// Headers of a client's that reach it, whatever protocol the client speaks.
-    pub(crate) fn passed_headers(self) -> &'static [&'static str] {
+    pub(crate) fn passed_headers(self) -> &'static [HeaderName] {
+        static OF_OPENAI: [HeaderName; 2] = [
+            HeaderName::from_static("openai-beta"),
+            HeaderName::from_static("idempotency-key"),
+        ];
+        static OF_ANTHROPIC: [HeaderName; 2] = [
+            HeaderName::from_static("anthropic-beta"),
+            HeaderName::from_static("idempotency-key"),
+        ];
         match self {
-            Self::OpenAi | Self::Azure => &["openai-beta", "idempotency-key"],
-            Self::Anthropic => &["anthropic-beta", "idempotency-key"],
-            Self::Vertex => &["anthropic-beta"],
+            Self::OpenAi | Self::Azure => &OF_OPENAI,
+            Self::Anthropic => &OF_ANTHROPIC,
+            Self::Vertex => &OF_ANTHROPIC[..1],
             Self::Gemini | Self::Bedrock => &[],
         }
     }

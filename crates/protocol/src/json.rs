@@ -109,6 +109,25 @@ pub(crate) struct Scanner<'a> {
     depth: u8,
 }
 
+/// Bytes in which the end of a short string is looked for, eight at a time.
+const SHORT: usize = 32;
+
+/// The bytes before the first that ends a run of a string's plain characters: a quote, a backslash or a control character.
+/// None if it is not among the first few.
+fn short_run(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHS: u64 = ONES << 7;
+    // The highest bit of each byte that is less than `limit`, at most 128. A byte behind the first may be marked wrongly.
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHS;
+    let (words, _) = bytes[..bytes.len().min(SHORT)].as_chunks();
+    words.iter().enumerate().find_map(|(index, word)| {
+        let word = u64::from_le_bytes(*word);
+        let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+        let ends = is(b'"') | is(b'\\') | below(word, 0x20);
+        (ends != 0).then(|| index * 8 + ends.trailing_zeros() as usize / 8)
+    })
+}
+
 type Scan<T> = Result<T, SyntaxError>;
 
 impl<'a> Scanner<'a> {
@@ -282,6 +301,13 @@ impl<'a> Scanner<'a> {
     fn string(&mut self) -> Scan<()> {
         let bytes = self.text.as_bytes();
         let mut from = self.at + 1;
+        // Names and most values are short: to set out with vector instructions would take longer than to be there.
+        if let Some(length) = short_run(&bytes[from..])
+            && bytes[from + length] == b'"'
+        {
+            self.at = from + length + 1;
+            return Ok(());
+        }
         loop {
             let Some(found) = memchr::memchr2(b'"', b'\\', &bytes[from..]) else {
                 self.at = bytes.len();

@@ -26,6 +26,13 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 /// How long a provider has nothing left of one of its limits, by the same pairs, also where it answered: the latest reset.
 #[must_use]
 pub fn exhausted(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    // Most answers tell nothing of limits, and one look at their few names says so.
+    if !headers
+        .keys()
+        .any(|name| name.as_str().contains("ratelimit"))
+    {
+        return None;
+    }
     let text = |name: &str| text(headers, name);
     let of_openai = OPENAI_PAIRS
         .into_iter()

@@ -4,10 +4,13 @@ use std::{borrow::Cow, sync::Arc};
 
 use access::{ClientKey, Denied};
 use catalog::Snapshot;
-use http::{header, request};
+use http::{HeaderName, header, request};
 use protocol::{ClientError, ErrorKind};
 
 use crate::{error::Error, ledger::Arrival};
+
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 
 /// Finds the client key of a request. All but its name is forgotten here.
 pub(crate) fn caller(
@@ -33,21 +36,20 @@ pub(crate) fn caller(
 
 /// The key, from the first place that has one of those where SDKs put it.
 fn offered(head: &request::Parts) -> Option<Cow<'_, str>> {
-    let text = |name: &str| {
-        head.headers
-            .get(name)
-            .map(|value| value.to_str().unwrap_or_default())
+    let text = |name: &HeaderName| {
+        let value = head.headers.get(name);
+        value.map(|value| value.to_str().unwrap_or_default())
     };
-    if let Some(key) = text("x-api-key") {
+    if let Some(key) = text(&X_API_KEY) {
         return Some(Cow::Borrowed(key));
     }
-    if let Some(value) = text(header::AUTHORIZATION.as_str()) {
+    if let Some(value) = text(&header::AUTHORIZATION) {
         let (scheme, key) = value.split_once(' ')?;
         return scheme
             .eq_ignore_ascii_case("bearer")
             .then(|| Cow::Borrowed(key.trim()));
     }
-    if let Some(key) = text("x-goog-api-key") {
+    if let Some(key) = text(&X_GOOG_API_KEY) {
         return Some(Cow::Borrowed(key));
     }
     let mut parameters = form_urlencoded::parse(head.uri.query()?.as_bytes());

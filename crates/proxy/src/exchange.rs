@@ -213,8 +213,11 @@ fn complete(call: &Call<'_>, outgoing: &Outgoing<'_>, body: Bytes) -> Result<Vec
 
 /// What the client asks for by header, where the provider wants it in the body.
 fn betas<'a>(ask: &Ask<'a>, call: &Call<'_>) -> Option<&'a str> {
+    if !call.has_betas_in_body {
+        return None;
+    }
     let value = ask.headers.get("anthropic-beta")?.to_str().ok()?;
-    (call.has_betas_in_body && !value.trim().is_empty()).then_some(value)
+    (!value.trim().is_empty()).then_some(value)
 }
 
 /// A request to count tokens as Vertex AI wants it.

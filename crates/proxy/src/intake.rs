@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use http_body::Body;
 use http_body_util::BodyExt;
 use protocol::{ClientError, Endpoint, Envelope, ErrorKind, Operation, Protocol};
@@ -12,8 +12,8 @@ use crate::{error::Error, ledger::Arrival, settings::Settings};
 
 /// Checks the version of its protocol that a client of Anthropic's names; one that names none gets the gateway's.
 pub(crate) fn check_version(endpoint: Endpoint, headers: &HeaderMap) -> Result<(), Error> {
-    const VERSION: &str = "anthropic-version";
-    let Some(version) = headers.get(VERSION) else {
+    const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+    let Some(version) = headers.get(&VERSION) else {
         return Ok(());
     };
     let is_date = version.len() == 10

@@ -2,13 +2,16 @@
 
 use std::{borrow::Cow, str::FromStr, time::Duration};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use protocol::{ClientError, Envelope, ErrorKind};
 
 use crate::error::Error;
 
 /// Most further attempts a request may ask for.
 const MOST_RETRIES: u32 = 5;
+
+/// How the names of the headers begin.
+const OURS: &str = "x-gateway-";
 
 /// Orchestration of one request.
 #[derive(Debug, Default, PartialEq)]
@@ -27,6 +30,9 @@ pub(crate) struct Orchestration<'a> {
 impl<'a> Orchestration<'a> {
     pub(crate) fn of(headers: &'a HeaderMap, envelope: &Envelope<'a>) -> Result<Self, Error> {
         let own = &envelope.orchestration;
+        // Few requests name any of these; one look at the names is cheaper than a search for each.
+        let is_ours = |name: &HeaderName| name.as_str().starts_with(OURS);
+        let headers = headers.keys().any(is_ours).then_some(headers);
         let fallback_providers = match text(headers, "x-gateway-fallback-providers")? {
             Some(names) => names
                 .split(',')
@@ -77,8 +83,8 @@ impl<'a> Orchestration<'a> {
     }
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Error> {
-    let Some(value) = headers.get(name) else {
+fn text<'a>(headers: Option<&'a HeaderMap>, name: &'static str) -> Result<Option<&'a str>, Error> {
+    let Some(value) = headers.and_then(|headers| headers.get(name)) else {
         return Ok(None);
     };
     let text = value.to_str().map_err(|_| invalid(name))?.trim();
@@ -89,7 +95,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str
     }
 }
 
-fn parsed<T: FromStr>(headers: &HeaderMap, name: &'static str) -> Result<Option<T>, Error> {
+fn parsed<T: FromStr>(headers: Option<&HeaderMap>, name: &'static str) -> Result<Option<T>, Error> {
     text(headers, name)?
         .map(|text| text.parse().map_err(|_| invalid(name)))
         .transpose()

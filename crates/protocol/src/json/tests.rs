@@ -98,6 +98,15 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
 
 proptest! {
     #[test]
+    fn a_short_run_ends_where_a_look_at_each_byte_says(
+        bytes in prop::collection::vec(prop_oneof![Just(b'a'), Just(b'"'), Just(b'!'), any::<u8>()], 0..40),
+    ) {
+        let whole = bytes.len().min(SHORT) / 8 * 8;
+        let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
+        prop_assert_eq!(short_run(&bytes), bytes[..whole].iter().position(ends));
+    }
+
+    #[test]
     fn what_serde_writes_is_accepted(value in any_json(), pretty in any::<bool>()) {
         let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
         prop_assert!(validate(text.as_bytes()).is_ok());
