@@ -221,4 +221,6 @@ fn sqlite(options: SqliteConnectOptions, pool: Pool) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         // With the write-ahead log this loses nothing when the process dies, and syncs once per checkpoint.
         .synchronous(SqliteSynchronous::Normal)
+        // A statement that writes many rows keeps what it would have to undo: in memory, not in a file made for it.
+        .pragma("temp_store", "memory")
 }

@@ -385,6 +385,7 @@ async fn connect(slot: &Slot) -> Result<DatabaseConnection, DbErr> {
                 // Survives a kill. Syncing at each commit would also survive a power cut, but on a busy disk it
                 // takes longer than rows may stay in memory.
                 .synchronous(SqliteSynchronous::Normal)
+                .pragma("temp_store", "memory")
         });
     let db = Database::connect(options).await?;
     db.execute_unprepared(TABLES).await?;
