@@ -1,6 +1,13 @@
 //! Which part of the gateway answers a request.
 
-use std::{convert::Infallible, future::Future, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    net::IpAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use admin::Origin;
 use axum::Router;
@@ -92,7 +99,8 @@ impl hyper::service::Service<Request<Incoming>> for Service {
             {
                 return Ok(response.map(Either::Right));
             }
-            let answer = last_resort::catch(shared.answer(request, peer)).await;
+            let answering = pin!(shared.answer(request, peer));
+            let answer = proxy::caught(answering).await;
             let mut response = answer.unwrap_or_else(|| {
                 shared.parts.proxy.note_panic();
                 last_resort::internal().map(Either::Right)
@@ -119,7 +127,8 @@ impl Shared {
         let ip = peer.map(|peer| proxies.client(peer, request.headers()));
         if proxy::is_client_path(request.uri().path()) {
             let version = request.version();
-            let response = proxy.serve(request, ip).await;
+            // Large, and moved by every future that holds it until it is polled: so in a place of its own.
+            let response = Box::pin(proxy.serve(request, ip)).await;
             return response.map(|body| Either::Left(self.paced(body, version)));
         }
         let id = Uuid::now_v7().to_string();

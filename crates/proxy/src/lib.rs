@@ -18,6 +18,7 @@ mod backlog;
 mod body;
 mod budget;
 mod canonical_form;
+mod caught;
 mod clock;
 mod count;
 mod edge;
@@ -48,6 +49,7 @@ mod trace;
 mod walk;
 
 pub use body::{Body, BrokenOff};
+pub use caught::caught;
 pub use count::{TokenCounter, Tokenizer};
 pub use metrics::Metrics;
 pub use probe::Prober;

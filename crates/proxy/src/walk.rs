@@ -2,7 +2,7 @@
 
 use std::{
     net::IpAddr,
-    panic::AssertUnwindSafe,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,7 +14,6 @@ use access::{
 use budgets::{Budgets, Charge};
 use bytes::Bytes;
 use catalog::{Catalog, Model, Snapshot, route_endpoint};
-use futures_util::FutureExt;
 use guards::Guards;
 use health::Health;
 use http::{Request, Response, request};
@@ -34,6 +33,7 @@ use crate::{
     body::Body,
     budget,
     canonical_form::CanonicalForm,
+    caught::caught,
     clock,
     count::{Counting, TokenCounter},
     edge,
@@ -144,11 +144,10 @@ impl Proxy {
         let (head, body) = request.into_parts();
         let asked = Asked::at(head.uri.path(), head.uri.query(), &head.headers); // who speaks which protocol, and what for
         // Nothing is looked at again of what a panic may have left half done: all of it is dropped with the walk.
-        let walk = AssertUnwindSafe(self.walk(&asked, &head, body, &arrival));
-        let mut response = walk
-            .catch_unwind()
+        let walk = pin!(self.walk(&asked, &head, body, &arrival));
+        let mut response = caught(walk)
             .await
-            .unwrap_or_else(|_| Err(self.panicked(&arrival)))
+            .unwrap_or_else(|| Err(self.panicked(&arrival)))
             .unwrap_or_else(|error| edge::render(asked.protocol, &error, &arrival));
         edge::add_id(response.headers_mut(), &arrival, asked.protocol);
         response
