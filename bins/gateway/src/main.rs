@@ -25,7 +25,12 @@ mod wiring;
 use std::{io::Write, process::ExitCode};
 
 use settings::{Command, Settings};
+use tikv_jemallocator::Jemalloc;
 use tokio::runtime::{Builder, Runtime};
+
+/// Measured: requests cost less than with the system's, and memory is given back after a peak.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     let (settings, command) = match Settings::read() {
