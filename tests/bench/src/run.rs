@@ -67,6 +67,9 @@ pub(crate) struct Settings {
     /// Tokens of an answer, which is also the chunks of a stream.
     #[arg(long, default_value_t = 64)]
     tokens: u32,
+    /// Streams at once, in the scenarios with many.
+    #[arg(long, default_value_t = 2000)]
+    many: usize,
     /// Connections of the idle scenario.
     #[arg(long, default_value_t = 10_000)]
     idle_connections: usize,

@@ -1,5 +1,6 @@
 //! The gateway under test: migrated, started, configured over its admin API, and counted afterwards.
 
+use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -77,19 +78,41 @@ impl Gateway {
             database,
             folder,
         };
-        let process = gateway.spawn(cores)?;
+        let mut process = gateway.spawn(cores)?;
         let admin = Admin {
             address: gateway.address,
         };
-        admin.wait_until_ready().await?;
+        let ready = admin.wait_until_ready().await;
+        ready.with_context(|| gateway.log())?;
         gateway.keys = configure(&admin, &setup)
             .await
             .context("cannot configure the gateway")?;
+        if setup.models.is_some() {
+            // Having read a large document is not what having many models costs.
+            process.terminate().context("the gateway did not stop")?;
+            process = gateway.spawn(cores)?;
+            let ready = admin.wait_until_ready().await;
+            ready.with_context(|| gateway.log())?;
+        }
         Ok((gateway, process))
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.path().join("gateway.log")
+    }
+
+    /// What it logged.
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
     /// Starts it on the database as it is, and does not wait.
     pub(crate) fn spawn(&self, cores: &Cores) -> anyhow::Result<Spawned> {
+        // Each attempt that fails is a line, which some scenarios are full of.
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_file())?;
         let mut command = cores.measured(&self.binary);
         command
             .current_dir(self.folder.path())
@@ -99,7 +122,9 @@ impl Gateway {
             .env("GATEWAY_API_KEYS", CLIENT_KEY)
             .env("GATEWAY_SECRET_KEY", "a secret for one benchmark")
             .env("GATEWAY_SPOOL_DIR", self.folder.path().join("spool"))
-            .env("LOG_LEVEL", "warn");
+            .env("LOG_LEVEL", "warn")
+            .stdout(log.try_clone()?)
+            .stderr(log);
         Spawned::start(command)
     }
 

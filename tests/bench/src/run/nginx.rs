@@ -73,7 +73,7 @@ fn configuration(folder: &Path, address: SocketAddr, upstream: SocketAddr) -> St
 master_process off;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log warn;
-events {{ worker_connections 30000; }}
+events {{ worker_connections 16384; }}
 http {{
     access_log off;
     client_body_temp_path {folder}/body;

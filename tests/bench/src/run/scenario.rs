@@ -144,9 +144,6 @@ pub(crate) struct Case {
     pub(crate) with: With,
 }
 
-/// Streams at once, where there are many.
-const MANY: usize = 2_000;
-
 impl Scenario {
     /// What must stand for it.
     pub(crate) fn stage(self) -> Stage {
@@ -207,7 +204,8 @@ impl Scenario {
     pub(crate) fn pace(self, settings: &Settings) -> Pace {
         Pace {
             rate: (self == Self::Steady).then_some(settings.rate),
-            connections: matches!(self, Self::ManyStreams | Self::ManyLongStreams).then_some(MANY),
+            connections: matches!(self, Self::ManyStreams | Self::ManyLongStreams)
+                .then_some(settings.many),
         }
     }
 }

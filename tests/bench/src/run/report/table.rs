@@ -83,7 +83,7 @@ impl Results {
 
     fn ratios_table(&self) -> String {
         let mut text = String::from(
-            "| CPU per request | `bare-inspect`, us | `bare1` | `nginx` | `gateway` | good/s of the gateway |\n\
+            "| CPU per request | `bare-inspect`, us | `bare1` | `nginx` | `gateway` | its good/s, of `bare-inspect`'s |\n\
              |---|---|---|---|---|---|\n",
         );
         for row in self.rows() {
