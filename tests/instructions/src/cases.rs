@@ -1,5 +1,6 @@
 //! What is counted.
 
+mod record;
 mod routing;
 #[expect(dead_code, reason = "shared with benchmarks that use the rest")]
 #[path = "../../../crates/protocol/benches/samples/mod.rs"]
@@ -7,8 +8,10 @@ mod samples;
 mod translation;
 mod wire;
 
+use sea_orm::DbBackend;
+
 /// Every case by name.
-pub(crate) const CASES: [(&str, fn()); 18] = [
+pub(crate) const CASES: [(&str, fn()); 21] = [
     ("plan 10 candidates, weighted", routing::weighted),
     ("plan 10 candidates, least_latency", routing::least_latency),
     ("plan and walk, one failover", routing::failover),
@@ -19,6 +22,13 @@ pub(crate) const CASES: [(&str, fn()); 18] = [
     ("inspect an answer of 500 B", || wire::inspect(200)),
     ("inspect an answer of 100 kB", || wire::inspect(100_000)),
     ("decode and look at 64 chunks", wire::stream),
+    ("hand a record over", record::hand_over),
+    ("bind a record, as SQLite takes it", || {
+        record::bind(DbBackend::Sqlite);
+    }),
+    ("bind a record, as PostgreSQL takes it", || {
+        record::bind(DbBackend::Postgres);
+    }),
     ("translate a request, chat to messages", || {
         translation::request(CHAT, MESSAGES);
     }),
