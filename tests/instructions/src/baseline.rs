@@ -106,10 +106,12 @@ impl Baseline {
                     growth * 100.0
                 ))
             );
-            match growth {
-                Some(growth) if most.is_some_and(|most| growth > most) => too_many.push(case),
-                Some(growth) if growth < -MOST => fewer.push(case),
-                _ => {}
+            let beyond =
+                |share: f64| known.is_some_and(|known| count as f64 > known as f64 * share);
+            if most.is_some_and(|most| beyond(1.0 + most)) {
+                too_many.push(case);
+            } else if known.is_some() && !beyond(1.0 - MOST) {
+                fewer.push(case);
             }
         }
         text.push('\n');
