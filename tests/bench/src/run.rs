@@ -271,13 +271,15 @@ impl Bench<'_> {
         command.args(["--model", case.model()]);
         command.args(["--protocol", &name(case.protocol())]);
         command.args(["--shape", &name(case.shape)]);
+        if matches!(case.scenario.stage(), Stage::Many | Stage::Long) {
+            // Many at once take their turns on one core.
+            command.args(["--patience", "120"]);
+        }
         if let Some(rate) = pace.rate {
             command.args(["--rate", &rate.to_string()]);
         }
         if let Some(connections) = pace.connections {
             command.args(["--connections", &connections.to_string()]);
-            // Many at once take their turns on one core.
-            command.args(["--patience", "120"]);
         }
         let output = command
             .stderr(std::process::Stdio::inherit())

@@ -148,7 +148,9 @@ impl Scenario {
     /// What must stand for it.
     pub(crate) fn stage(self) -> Stage {
         match self {
+            Self::ManyStreams => Stage::Many,
             Self::LongStream | Self::ManyLongStreams => Stage::Long,
+            Self::Idle => Stage::Idle,
             Self::Paced => Stage::Paced,
             Self::Models | Self::Startup => Stage::Models,
             Self::Postgres => Stage::Postgres,
@@ -269,6 +271,8 @@ impl Case {
             With::Nothing if self.scenario == Scenario::Postgres => {
                 &format!(", {}", name(self.shape))
             }
+            With::Nothing if self.scenario == Scenario::Failover => ", not needed",
+            With::Nothing if self.scenario == Scenario::Limits => ", a key from the settings",
             With::Nothing => "",
             With::Busy => ", first answers 429",
             With::Broken => ", first answers 500",

@@ -19,10 +19,14 @@ use super::{Bench, CLIENT_KEY, PROVIDER_KEY};
 pub(crate) enum Stage {
     /// One gateway beside every other system.
     Usual,
+    /// The same anew, for how much memory many streams take.
+    Many,
     /// The same, with answers of 1,000 tokens.
     Long,
     /// The same, with tokens that come at a pace.
     Paced,
+    /// The usual ones anew, for how much memory connections take.
+    Idle,
     /// Gateways with 1, 100 and 10,000 models.
     Models,
     /// Gateways on SQLite and on PostgreSQL.
@@ -49,10 +53,12 @@ pub(super) struct Lineup {
 
 impl Stage {
     /// In the order in which they are measured.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Usual,
+        Self::Many,
         Self::Long,
         Self::Paced,
+        Self::Idle,
         Self::Models,
         Self::Postgres,
     ];
@@ -60,7 +66,9 @@ impl Stage {
     /// Gateways, by name, and their number of models where that matters.
     fn gateways(self) -> &'static [(&'static str, Option<usize>)] {
         match self {
-            Self::Usual | Self::Long | Self::Paced => &[("gateway", None)],
+            Self::Usual | Self::Many | Self::Long | Self::Paced | Self::Idle => {
+                &[("gateway", None)]
+            }
             Self::Models => &[
                 ("gateway 1 model", Some(1)),
                 ("gateway 100 models", Some(100)),
