@@ -59,20 +59,24 @@ fn draw(area: &Area<'_>, rows: &[&Row], bottom: i32) -> anyhow::Result<()> {
         .into_iter()
         .find(|step| most / step <= 8.0)
         .unwrap_or(most / 4.0);
+    let line = |ratio: f64, strength: f64| {
+        let ends = [(across(ratio), ABOVE - 8), (across(ratio), bottom)];
+        area.draw(&PathElement::new(ends, INK.mix(strength)))
+    };
     let mut tick = 0.0;
     while tick <= most {
-        let (x, is_base) = (across(tick), (tick - 1.0).abs() < 1e-9);
-        let line = if is_base { INK.mix(0.9) } else { INK.mix(0.15) };
-        area.draw(&PathElement::new([(x, ABOVE - 8), (x, bottom)], line))?;
+        line(tick, 0.15)?;
+        let below = (across(tick), bottom + 6);
         write(
             area,
             &format!("{tick}"),
-            (x, bottom + 6),
+            below,
             (HPos::Center, VPos::Top),
             12,
         )?;
         tick += step;
     }
+    line(1.0, 0.9)?;
     let mut y = ABOVE;
     for row in rows {
         let top = y;
