@@ -88,14 +88,15 @@ impl Results {
         );
         for row in self.rows() {
             let [bare1, nginx, gateway] = row.ratios.map(|ratio| shown(ratio, 2));
-            let throughput = row.throughput.map(|share| share * 100.0);
+            let throughput = row.throughput;
+            let throughput =
+                throughput.map_or("-".to_owned(), |share| format!("{:.0} %", share * 100.0));
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                "| {} | {} | {bare1} | {nginx} | {gateway} | {} % |",
+                "| {} | {} | {bare1} | {nginx} | {gateway} | {throughput} |",
                 row.label,
-                shown(row.base_us, 1),
-                shown(throughput, 0)
+                shown(row.base_us, 1)
             );
         }
         text
