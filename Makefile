@@ -16,15 +16,15 @@ SECONDS_EACH := $(or $(SECONDS),60)
 E2E_WORKERS ?= 4
 PYTEST := .venv/bin/python -m pytest tests/e2e -n $(E2E_WORKERS) --dist loadfile
 
-.PHONY: help run test lint fmt unit e2e e2e-all bench soak fuzz docs screenshots vendor tools
+.PHONY: help run test lint fmt unit instructions e2e e2e-all bench soak fuzz docs screenshots vendor tools
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## Build, migrate and start the gateway on the embedded database, with a simulated provider
 	@bins/gateway/run.sh
 
-test: lint unit e2e-all ## Everything CI runs: lint, unit and integration tests, end to end on three databases
+test: lint unit instructions e2e-all ## Everything CI runs: lint, unit and integration tests, instruction counts, end to end on three databases
 
 lint: tools ## Formatting, clippy and the rules for dependencies
 	cargo fmt --all --check
@@ -38,6 +38,11 @@ unit: ## Unit, integration and documentation tests, on SQLite, PostgreSQL, Maria
 	databases="$$(tests/databases)"; eval "$$databases"
 	cargo test --workspace --locked
 
+instructions: ## Count the instructions of the hot path and compare with the baseline, or write that anew: UPDATE=1
+	tests/valgrind
+	cargo build --profile instructions --locked -p instructions
+	"$(TARGET)/instructions/instructions" $(if $(UPDATE),--update)
+
 e2e: .venv/ready tests/e2e/js/node_modules/ready ## End to end on SQLite: the real binaries, driven by the official SDKs
 	cargo build --workspace --bins --locked
 	BIN_DIR="$(TARGET)/debug" E2E_DATABASE=sqlite $(PYTEST)
@@ -46,10 +51,12 @@ e2e-all: e2e ## The same on PostgreSQL and MariaDB too
 	databases="$$(tests/databases)"; eval "$$databases"
 	for database in postgres mysql; do BIN_DIR="$(TARGET)/debug" E2E_DATABASE=$$database $(PYTEST); done
 
-bench: ## Load benchmark beside bare proxies, and the benchmarks of the hot path
+bench: ## Load benchmark beside bare proxies and nginx, of SCENARIOS=usual (or all), and the benchmarks of the hot path
 	cargo build --release --locked -p gateway -p migrator -p simulator-bin -p bench
-	"$(TARGET)/release/bench" run --gateway "$(TARGET)/release/gateway" --rounds 3 --seconds 1.5 --out "$(TARGET)/bench.json"
-	cargo bench --locked -p router -p protocol -p health -p stats
+	case "$(SCENARIOS)" in *all*|*postgres*) databases="$$(tests/databases)"; eval "$$databases";; esac
+	"$(TARGET)/release/bench" run --gateway "$(TARGET)/release/gateway" --rounds 3 --seconds 1.5 \
+		--scenarios "$(or $(SCENARIOS),usual)" --out "$(TARGET)/bench.json" --plot "$(TARGET)/bench.svg"
+	cargo bench --locked -p router -p protocol -p health -p stats --bench '*' -- --warm-up-time 0.3 --measurement-time 0.7
 
 soak: ## Mixed traffic, faults, outages and changes for MINUTES=5 on DATABASE=postgres (or sqlite), then the books
 	cargo build --release --locked -p gateway -p migrator -p bench

@@ -57,7 +57,8 @@ struct Cli {
     /// How many requests `GET /_sim/requests` remembers.
     #[arg(long, default_value_t = 1024)]
     journal: usize,
-    /// Answer requests for text, in every protocol, with bytes made at the start, unread and unchecked: for load benchmarks.
+    /// Answer requests for text, in every protocol, and for embeddings with bytes made at the start, unread and unchecked:
+    /// for load benchmarks.
     #[arg(long)]
     fixed: bool,
 }

@@ -26,6 +26,8 @@ pub(crate) struct Fixed {
     responses: Canned,
     messages: Canned,
     gemini: Canned,
+    /// As many vectors as a client asks for that has much to embed; there is no stream of them.
+    embeddings: Canned,
     find_stream: Finder<'static>,
     find_usage: Finder<'static>,
 }
@@ -79,6 +81,10 @@ impl Fixed {
                 ..Asked::new(path, body)
             }
         };
+        let embeddings = || {
+            let inputs: Vec<String> = (0..VECTORS).map(|index| format!("Text {index}.")).collect();
+            Asked::new("/v1/embeddings", json!({"model": MODEL, "input": inputs}))
+        };
         let streams = || json!({"stream": true});
         let with_usage = json!({"stream": true, "stream_options": {"include_usage": true}});
         Self {
@@ -105,12 +111,13 @@ impl Fixed {
                     ),
                 ],
             ),
+            embeddings: Canned::new(settings, &OpenAi, [embeddings(), embeddings()]),
             find_stream: Finder::new(br#""stream":"#),
             find_usage: Finder::new(br#""include_usage":"#),
         }
     }
 
-    /// The answer to a request for text with the right key; what is not one is answered in the ordinary way.
+    /// The answer to a request for text or embeddings with the right key; what is not one is answered in the ordinary way.
     pub(crate) fn answer(
         &self,
         settings: &SimulatorSettings,
@@ -168,6 +175,7 @@ impl Fixed {
             "/v1/chat/completions" => &self.chat,
             "/v1/responses" => &self.responses,
             "/v1/messages" => &self.messages,
+            "/v1/embeddings" => return Some((&self.embeddings, false)),
             _ => {
                 let streams = match gemini::target(path)?.1? {
                     "generateContent" => false,
@@ -191,6 +199,8 @@ fn is_true(finder: &Finder<'_>, body: &[u8]) -> bool {
 }
 
 const MODEL: &str = "bench-model";
+/// Vectors of an answer: of 1,536 numbers each, about 300 kB.
+const VECTORS: usize = 16;
 /// More than any answer has.
 const MOST_TOKENS: u32 = 1_000_000;
 

@@ -34,8 +34,8 @@ pub struct SimulatorSettings {
     pub seed: u64,
     /// How many requests the journal keeps, newest last; 0 keeps none.
     pub journal: usize,
-    /// Answer requests for text, in every protocol, with bytes made at the start, unread and unchecked: the upstream of a
-    /// load benchmark.
+    /// Answer requests for text, in every protocol, and for OpenAI's embeddings with bytes made at the start, unread and
+    /// unchecked: the upstream of a load benchmark.
     /// Keys are still checked and the pace is kept. Faults and journal do not apply to what is answered this way.
     pub fixed_answers: bool,
 }

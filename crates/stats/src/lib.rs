@@ -62,7 +62,7 @@ pub use protocol::{Usage, UsageSource};
 pub use record::{AttemptRecord, Counted, RequestRecord};
 pub use recorder::Recorder;
 pub use retention::delete_before;
-pub use row::counted;
+pub use row::{bound, counted};
 pub use settings::{Keep, Settings};
 pub use sqlite::close_stuck;
 pub use tail::{Seen, Tail, Watcher};

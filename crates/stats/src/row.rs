@@ -161,6 +161,12 @@ impl Row {
     }
 }
 
+/// What is bound when a record is written to `backend`: the record path of the worker, so that it can be counted.
+#[doc(hidden)]
+pub fn bound(record: RequestRecord, backend: DbBackend) -> impl Sized {
+    Row::from(record).values(backend)
+}
+
 impl Row {
     /// The attempts as JSON: as text where that is what the column takes.
     fn attempts_value(&self, backend: DbBackend) -> Value {

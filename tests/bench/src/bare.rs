@@ -20,7 +20,7 @@ use hyper::service::service_fn;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 /// Where a baseline listens and what is behind it.
 #[derive(Clone, Debug, clap::Args)]
@@ -68,9 +68,7 @@ pub(crate) async fn serve(settings: Settings, kind: Kind) -> anyhow::Result<()> 
         authority: settings.upstream,
         inspect: inspect::Inspect::new(&settings.key, &settings.model)?,
     });
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .context("cannot listen")?;
+    let listener = listen(settings.listen).context("cannot listen")?;
     writeln!(std::io::stdout(), "http://{}", listener.local_addr()?)?;
     loop {
         let (stream, _) = listener.accept().await?;
@@ -87,6 +85,18 @@ pub(crate) async fn serve(settings: Settings, kind: Kind) -> anyhow::Result<()> 
                 .await;
         });
     }
+}
+
+/// As many connections may wait to be taken as the gateway and nginx let wait: many come at once.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(4096)
 }
 
 impl Proxy {

@@ -4,7 +4,7 @@
 //! The open loop measures from the moment a request was due, not from when a connection became free for it: a system
 //! that stalls is charged for everyone who had to wait (no coordinated omission).
 
-mod connection;
+pub(crate) mod connection;
 pub(crate) mod prompt;
 pub(crate) mod verify;
 
@@ -58,6 +58,9 @@ pub(crate) struct Settings {
     /// How long to send; requests begun by then are finished.
     #[arg(long, default_value_t = 5.0)]
     pub(crate) seconds: f64,
+    /// A request without a complete answer after so many seconds has failed: one that hangs must not hold up the run.
+    #[arg(long, default_value_t = 10.0)]
+    pub(crate) patience: f64,
 }
 
 /// How clients speak.
@@ -82,8 +85,21 @@ pub(crate) enum Shape {
     Small,
     /// 100 kB in 50 messages, answered whole.
     Large,
+    /// 1 MB in 500 messages, answered whole.
+    Huge,
     /// 200 bytes, answered by a stream.
     Stream,
+    /// 16 short texts, answered by a vector for each; of OpenAI's protocols alone.
+    Embeddings,
+}
+
+impl Shape {
+    /// Those that a protocol has.
+    #[cfg(test)]
+    fn of(protocol: Protocol) -> impl Iterator<Item = Self> {
+        let all = Self::value_variants().iter().copied();
+        all.filter(move |shape| *shape != Self::Embeddings || protocol == Protocol::Chat)
+    }
 }
 
 impl Settings {
@@ -113,8 +129,9 @@ pub(crate) struct Report {
     pub(crate) max_us: f64,
     /// From when a request was sent until it was refused.
     pub(crate) refused_p99_us: f64,
-    /// From the request to the first byte of its answer's body, median.
+    /// From the request to the first byte of its answer's body.
     pub(crate) first_byte_p50_us: f64,
+    pub(crate) first_byte_p99_us: f64,
     /// What the first wrong or failed request met.
     pub(crate) first_error: Option<String>,
 }
@@ -125,9 +142,6 @@ impl Report {
         self.good + self.refused + self.wrong
     }
 }
-
-/// A request without a complete answer after this long has failed: one that hangs must not hold up the run.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs a load and prints its report as one line of JSON.
 pub(crate) async fn print(settings: Settings) -> anyhow::Result<()> {
@@ -171,6 +185,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<Report> {
             tally: Rc::clone(&tally),
             end,
             due: due.clone(),
+            patience: Duration::from_secs_f64(settings.patience),
         };
         workers.spawn_local(worker.run(settings.target));
     }
@@ -217,6 +232,7 @@ struct Worker {
     tally: Rc<RefCell<Tally>>,
     end: Instant,
     due: Option<Rc<Mutex<mpsc::UnboundedReceiver<Instant>>>>,
+    patience: Duration,
 }
 
 impl Worker {
@@ -233,7 +249,7 @@ impl Worker {
                 let head = open.exchange(&self.request, &mut body).await?;
                 Ok::<_, std::io::Error>((open, head))
             };
-            match tokio::time::timeout(PATIENCE, answered)
+            match tokio::time::timeout(self.patience, answered)
                 .await
                 .unwrap_or_else(|late| Err(late.into()))
             {
@@ -306,6 +322,7 @@ impl Tally {
             p999_us: quantile(&self.latency, 0.999),
             max_us: self.latency.max() as f64 / 1000.0,
             first_byte_p50_us: quantile(&self.first_byte, 0.5),
+            first_byte_p99_us: quantile(&self.first_byte, 0.99),
             refused_p99_us: quantile(&self.refused, 0.99),
             ..self.report
         }
@@ -336,6 +353,7 @@ mod tests {
             connections: 4,
             rate,
             seconds: 0.05,
+            patience: 10.0,
         };
         LocalSet::new().run_until(run(settings)).await.unwrap()
     }
@@ -352,7 +370,7 @@ mod tests {
     async fn every_shape_is_answered_and_counted() {
         let sim = fixed().await;
         for protocol in Protocol::value_variants() {
-            for shape in [Shape::Small, Shape::Large, Shape::Stream] {
+            for shape in Shape::of(*protocol) {
                 for rate in [None, Some(400.0)] {
                     let before = sim.counts().received;
                     let report = load(&sim, &sim, *protocol, shape, rate).await;

@@ -1,17 +1,23 @@
 //! The runner: starts everything, pins it, measures in turns, and checks the books at the end.
 //!
-//! What is measured has one core to itself; the simulator and the load generator share the other. Systems take turns
+//! What is measured has one core to itself; the simulators and the load generator share the other. Systems take turns
 //! within a round (A B C, A B C), so that a machine that slows down slows down all of them, and each figure is the
-//! median over the rounds.
+//! median over the rounds. Scenarios that need the same systems share a stage: what stands until they are done.
 
+mod database;
 mod gateway;
+mod idle;
+mod nginx;
 mod overload;
 pub(crate) mod process;
 mod report;
 mod scenario;
+mod stage;
+mod startup;
+mod system;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -19,10 +25,13 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 
 use crate::load::Report;
-use gateway::Gateway;
-use process::{Cores, Spawned};
-use report::{Accounting, Memory, Results, Sample};
-use scenario::{Case, Scenario};
+use idle::Idle;
+use process::Cores;
+use report::{Binary, Results, Sample};
+use scenario::{Case, Chosen, Scenario};
+use stage::{Lineup, Stage};
+use startup::Startup;
+use system::System;
 
 /// What to measure, and for how long.
 #[derive(Clone, Debug, clap::Args)]
@@ -36,6 +45,10 @@ pub(crate) struct Settings {
     /// The simulator binary; by default the one beside this program.
     #[arg(long)]
     simulator: Option<PathBuf>,
+    /// A PostgreSQL server for the scenario of that name, which makes a database on it and drops it; else that is left
+    /// out.
+    #[arg(long, env = "TEST_POSTGRES_URL", hide_env_values = true)]
+    postgres: Option<String>,
     /// How often each system has its turn.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -45,15 +58,21 @@ pub(crate) struct Settings {
     /// Seconds of load on each system before anything is measured.
     #[arg(long, default_value_t = 1.0)]
     warmup: f64,
-    /// Scenarios to run, comma-separated.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Scenario::Small, Scenario::Large, Scenario::Stream, Scenario::Steady, Scenario::Translate, Scenario::Overload])]
-    scenarios: Vec<Scenario>,
+    /// Scenarios to run, comma-separated: names, or the groups `usual` and `all`.
+    #[arg(long, value_parser = Chosen::parse, value_delimiter = ',', default_value = Chosen::USUAL)]
+    scenarios: Vec<Chosen>,
     /// Requests per second of the steady scenario.
     #[arg(long, default_value_t = 2000.0)]
     rate: f64,
     /// Tokens of an answer, which is also the chunks of a stream.
     #[arg(long, default_value_t = 64)]
     tokens: u32,
+    /// Streams at once, in the scenarios with many.
+    #[arg(long, default_value_t = 2000)]
+    many: usize,
+    /// Connections of the idle scenario.
+    #[arg(long, default_value_t = 10_000)]
+    idle_connections: usize,
     /// Core of the system that is measured.
     #[arg(long, default_value_t = 0)]
     core: usize,
@@ -63,18 +82,21 @@ pub(crate) struct Settings {
     /// File for all figures as JSON.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// File for a picture of the ratios, an SVG.
+    #[arg(long)]
+    plot: Option<PathBuf>,
 }
 
-/// Something that takes requests and is measured.
-struct System {
-    name: &'static str,
-    address: SocketAddr,
-    key: &'static str,
-    /// None for the simulator, which is not measured: its turn shows what the load generator can do.
-    process: Option<Spawned>,
-    memory: Memory,
-    answered: u64,
-    lost: u64,
+impl Settings {
+    /// What was chosen of a stage, each once.
+    fn scenarios(&self, stage: Stage) -> Vec<Scenario> {
+        let is_chosen = |scenario: &Scenario| {
+            let mut chosen = self.scenarios.iter();
+            scenario.stage() == stage && chosen.any(|chosen| chosen.0.contains(scenario))
+        };
+        let all = Scenario::value_variants().iter().copied();
+        all.filter(is_chosen).collect()
+    }
 }
 
 /// The provider's key: clients of the gateway and of `bare-inspect` do not have it.
@@ -83,92 +105,45 @@ pub(crate) const CLIENT_KEY: &str = "sk-client";
 
 /// Runs the benchmark; an error when a system answered wrongly or the gateway's books do not add up.
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
-    let myself = std::env::current_exe().context("cannot find this program")?;
-    let cores = Cores {
-        measured: settings.core,
-        load: settings.load_core,
-    };
-    let simulator = settings
-        .simulator
-        .clone()
-        .unwrap_or_else(|| myself.with_file_name("simulator"));
-    let mut command = cores.load(&simulator);
-    command.args([
-        "--listen",
-        "127.0.0.1:0",
-        "--fixed",
-        "--api-key",
-        PROVIDER_KEY,
-    ]);
-    command.args(["--tokens", &settings.tokens.to_string()]);
-    let (_simulator, upstream) =
-        Spawned::with_address(command).context("the simulator did not start")?;
-
-    let mut systems = vec![System::new("direct", upstream, PROVIDER_KEY, None)?];
-    for (name, key) in [("bare1", PROVIDER_KEY), ("bare-inspect", CLIENT_KEY)] {
-        let mut command = cores.measured(&myself);
-        command.args([
-            name,
-            "--upstream",
-            &upstream.to_string(),
-            "--key",
-            PROVIDER_KEY,
-        ]);
-        let (process, address) =
-            Spawned::with_address(command).with_context(|| format!("{name} did not start"))?;
-        systems.push(System::new(name, address, key, Some(process))?);
-    }
-    let mut gateway = None;
-    if let Some(binary) = &settings.gateway {
-        let migrator = settings
-            .migrator
-            .clone()
-            .unwrap_or_else(|| binary.with_file_name("migrator"));
-        let (started, process) = Gateway::start(&cores, binary, &migrator, upstream).await?;
-        systems.push(System::new(
-            "gateway",
-            started.address,
-            CLIENT_KEY,
-            Some(process),
-        )?);
-        gateway = Some(started);
-    }
-
     let bench = Bench {
         settings: &settings,
-        myself,
-        cores,
-        upstream,
+        myself: std::env::current_exe().context("cannot find this program")?,
+        cores: Cores {
+            measured: settings.core,
+            load: settings.load_core,
+        },
     };
-    let mut results = bench.measure(&mut systems)?;
-    if settings.scenarios.contains(&Scenario::Overload)
-        && let Some(system) = systems.last_mut().filter(|_| gateway.is_some())
-    {
-        results.overload = overload::measure(&bench, system)?;
+    let mut results = Results::default();
+    if let Some(gateway) = &settings.gateway {
+        results.binaries.push(Binary::of("gateway", gateway)?);
     }
-    std::thread::sleep(Duration::from_secs(2));
-    for system in &mut systems {
-        system.remember_memory()?;
-        results
-            .memory
-            .extend(system.process.as_ref().map(|_| system.memory.clone()));
+    if nginx::find().is_none() {
+        let reason = "nginx is not installed (on Debian or Ubuntu: apt-get install nginx-light)";
+        results.leave_out(format!("nginx: {reason}"))?;
     }
-    if let Some(gateway) = gateway {
-        let system = systems.pop().context("the gateway is the last system")?;
-        results.accounting = Some(settle(gateway, system)?);
+    // What was measured before something went wrong is still worth having.
+    let outcome = bench.perform_all(&mut results).await;
+    write!(std::io::stdout(), "{}", results.tables())?;
+    if let Some(file) = &settings.out {
+        results.write(file)?;
     }
-    results.print(settings.out.as_deref())
+    if let Some(picture) = &settings.plot {
+        results.plot(picture)?;
+    }
+    outcome?;
+    results.check()
 }
 
-/// Stops the gateway in an orderly way and compares its rows with what it answered.
-fn settle(gateway: Gateway, system: System) -> anyhow::Result<Accounting> {
-    let process = system.process.context("the gateway is a process")?;
-    process.terminate().context("the gateway did not stop")?;
-    Ok(Accounting {
-        answered: system.answered,
-        lost: system.lost,
-        rows: gateway.rows()?,
-    })
+/// Prints the tables of an earlier run.
+pub(crate) fn table(file: &Path) -> anyhow::Result<()> {
+    let results = Results::read(file)?;
+    write!(std::io::stdout(), "{}", results.tables())?;
+    Ok(())
+}
+
+/// Draws an earlier run.
+pub(crate) fn plot(file: &Path, picture: &Path) -> anyhow::Result<()> {
+    Results::read(file)?.plot(picture)
 }
 
 /// How a load is given.
@@ -184,72 +159,122 @@ struct Bench<'a> {
     settings: &'a Settings,
     myself: PathBuf,
     cores: Cores,
-    upstream: SocketAddr,
 }
 
 impl Bench<'_> {
-    fn measure(&self, systems: &mut [System]) -> anyhow::Result<Results> {
-        let mut results = Results::default();
-        for &scenario in &self.settings.scenarios {
-            let cases = scenario.cases();
-            for (case, system) in turns(&cases, systems.len()) {
-                if case.concerns(systems[system].name) {
-                    self.load(&mut systems[system], case, self.settings.warmup)?;
-                }
+    /// All chosen scenarios, stage by stage.
+    async fn perform_all(&self, results: &mut Results) -> anyhow::Result<()> {
+        for stage in Stage::ALL {
+            let scenarios = self.settings.scenarios(stage);
+            if scenarios.is_empty() {
+                continue;
             }
-            for round in 0..self.settings.rounds {
-                for (case, system) in turns(&cases, systems.len()) {
-                    let system = &mut systems[system];
-                    if !case.concerns(system.name) {
-                        continue;
+            if stage == Stage::Postgres && self.settings.postgres.is_none() {
+                let reason = "no server is named by --postgres or TEST_POSTGRES_URL";
+                results.leave_out(format!("postgres: {reason}"))?;
+                continue;
+            }
+            self.perform(stage, &scenarios, results).await?;
+        }
+        Ok(())
+    }
+
+    /// Everything of one stage, from starting its systems to settling their books.
+    async fn perform(
+        &self,
+        stage: Stage,
+        scenarios: &[Scenario],
+        results: &mut Results,
+    ) -> anyhow::Result<()> {
+        let mut lineup = Lineup::start(self, stage).await?;
+        for &scenario in scenarios {
+            writeln!(std::io::stderr(), "measuring {}", name(scenario))?;
+            match scenario {
+                Scenario::Overload => {
+                    for system in lineup.gateways() {
+                        results.overload = overload::measure(self, system)?;
                     }
-                    let before = system.cpu()?;
-                    let load = self.load(system, case, self.settings.seconds)?;
-                    let cpu = system
-                        .cpu()?
-                        .zip(before)
-                        .map(|(after, before)| after.saturating_sub(before));
-                    results.add(Sample::new(*case, system.name, round, &load, cpu));
                 }
+                Scenario::Idle => {
+                    let connections = self.settings.idle_connections;
+                    for system in lineup.measured() {
+                        results.idle.push(Idle::measure(system, connections).await?);
+                    }
+                }
+                Scenario::Startup => {
+                    let times = self.settings.rounds;
+                    for system in lineup.gateways() {
+                        let startup = Startup::measure(&self.cores, system, times).await?;
+                        results.startup.push(startup);
+                    }
+                }
+                _ => self.measure(scenario, &mut lineup, results)?,
             }
         }
-        Ok(results)
+        std::thread::sleep(Duration::from_secs(2));
+        for mut system in lineup.systems {
+            if system.process.is_some() {
+                system.remember_memory()?;
+                results.memory.push(system.memory.clone());
+            }
+            results.accounting.extend(system.settle()?);
+        }
+        Ok(())
     }
 
-    fn load(&self, system: &mut System, case: &Case, seconds: f64) -> anyhow::Result<Report> {
-        let is_steady = case.scenario == Scenario::Steady;
-        let pace = Pace {
-            rate: is_steady.then_some(self.settings.rate),
-            connections: None,
-        };
-        self.load_at(system, case, seconds, pace)
+    /// The loads of a scenario, in turns.
+    fn measure(
+        &self,
+        scenario: Scenario,
+        lineup: &mut Lineup,
+        results: &mut Results,
+    ) -> anyhow::Result<()> {
+        let cases = scenario.cases();
+        let pace = scenario.pace(self.settings);
+        let systems = &mut lineup.systems;
+        for (case, system) in turns(&cases, systems.len()) {
+            if case.concerns(&systems[system].name) {
+                self.load(&mut systems[system], case, self.settings.warmup, pace)?;
+            }
+        }
+        for round in 0..self.settings.rounds {
+            for (case, system) in turns(&cases, systems.len()) {
+                let system = &mut systems[system];
+                if !case.concerns(&system.name) {
+                    continue;
+                }
+                system.forget_peak()?;
+                let before = system.cpu()?;
+                let load = self.load(system, case, self.settings.seconds, pace)?;
+                let cpu = system.cpu()?.zip(before);
+                let cpu = cpu.map(|(after, before)| after.saturating_sub(before));
+                let peak_kb = system.peak_kb()?;
+                results.add(Sample::new(case, &system.name, round, &load, cpu, peak_kb));
+            }
+        }
+        Ok(())
     }
 
-    fn load_at(
+    fn load(
         &self,
         system: &mut System,
-        case: &Case,
+        case: Case,
         seconds: f64,
         pace: Pace,
     ) -> anyhow::Result<Report> {
         let mut command = self.cores.load(&self.myself);
-        command.args([
-            "load",
-            "--target",
-            &system.address.to_string(),
-            "--key",
-            system.key,
-        ]);
-        command.args([
-            "--reference",
-            &self.upstream.to_string(),
-            "--reference-key",
-            PROVIDER_KEY,
-        ]);
+        command.args(["load", "--target", &system.address.to_string()]);
+        command.args(["--key", system.key(case.with)]);
+        command.args(["--reference", &system.upstream.to_string()]);
+        command.args(["--reference-key", PROVIDER_KEY]);
         command.args(["--seconds", &seconds.to_string()]);
         command.args(["--model", case.model()]);
         command.args(["--protocol", &name(case.protocol())]);
         command.args(["--shape", &name(case.shape)]);
+        if matches!(case.scenario.stage(), Stage::Many | Stage::Long) {
+            // Many at once take their turns on one core.
+            command.args(["--patience", "120"]);
+        }
         if let Some(rate) = pace.rate {
             command.args(["--rate", &rate.to_string()]);
         }
@@ -274,10 +299,10 @@ impl Bench<'_> {
 }
 
 /// Each case on each system, in the order of their turns.
-fn turns(cases: &[Case], systems: usize) -> impl Iterator<Item = (&Case, usize)> {
+fn turns(cases: &[Case], systems: usize) -> impl Iterator<Item = (Case, usize)> {
     cases
         .iter()
-        .flat_map(move |case| (0..systems).map(move |system| (case, system)))
+        .flat_map(move |&case| (0..systems).map(move |system| (case, system)))
 }
 
 /// What a value is called on the command line.
@@ -286,54 +311,6 @@ fn name<T: ValueEnum>(value: T) -> String {
         .to_possible_value()
         .map(|value| value.get_name().to_owned())
         .unwrap_or_default()
-}
-
-impl System {
-    fn new(
-        name: &'static str,
-        address: SocketAddr,
-        key: &'static str,
-        process: Option<Spawned>,
-    ) -> anyhow::Result<Self> {
-        let idle_kb = process
-            .as_ref()
-            .map(Spawned::memory)
-            .transpose()?
-            .map_or(0, |memory| memory.now_kb);
-        let memory = Memory {
-            system: name,
-            idle_kb,
-            peak_kb: 0,
-            after_kb: 0,
-        };
-        Ok(Self {
-            name,
-            address,
-            key,
-            process,
-            memory,
-            answered: 0,
-            lost: 0,
-        })
-    }
-
-    /// User and system time so far.
-    fn cpu(&self) -> anyhow::Result<Option<Duration>> {
-        self.process.as_ref().map(Spawned::cpu).transpose()
-    }
-
-    fn peak_kb(&self) -> anyhow::Result<u64> {
-        let process = self.process.as_ref().context("it is no process of ours")?;
-        Ok(process.memory()?.peak_kb)
-    }
-
-    fn remember_memory(&mut self) -> anyhow::Result<()> {
-        if let Some(process) = &self.process {
-            let memory = process.memory()?;
-            (self.memory.peak_kb, self.memory.after_kb) = (memory.peak_kb, memory.now_kb);
-        }
-        Ok(())
-    }
 }
 
 /// Runs a command that must succeed.

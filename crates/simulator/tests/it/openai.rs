@@ -562,7 +562,10 @@ async fn fixed_answers_differ_by_stream_and_usage_only() {
         post_chat(&sim, usage).await.chunks().last().unwrap()["usage"]["completion_tokens"],
         64
     );
-    assert_eq!(sim.counts().answered, 3);
+    let much = post(&sim, "/v1/embeddings", &json!({"input": "unread"})).await;
+    assert_eq!(much.json()["data"].as_array().unwrap().len(), 16);
+    assert!(much.text().len() > 250_000, "{}", much.text().len());
+    assert_eq!(sim.counts().answered, 4);
     assert!(sim.requests().is_empty());
     assert_eq!(get(&sim, "/v1/models").await.status, StatusCode::OK);
 }

@@ -4,9 +4,12 @@ use serde_json::{Value, json};
 
 use super::{Protocol, Shape};
 
-/// What the requests of the large shape add up to.
-const LARGE_BYTES: usize = 100_000;
+/// What a message of the long prompts adds to a request, what surrounds its text included.
+const MESSAGE_BYTES: usize = 2_000;
 const LARGE_MESSAGES: usize = 50;
+const HUGE_MESSAGES: usize = 500;
+/// Texts to embed.
+const INPUTS: usize = 16;
 
 const SYSTEM: &str = "You are brief.";
 const SHORT: &str =
@@ -36,6 +39,7 @@ pub(crate) fn request(protocol: Protocol, shape: Shape, model: &str, key: &str) 
 /// Where a request goes.
 pub(crate) fn path(protocol: Protocol, shape: Shape, model: &str) -> String {
     match protocol {
+        Protocol::Chat if shape == Shape::Embeddings => "/v1/embeddings".to_owned(),
         Protocol::Chat => "/v1/chat/completions".to_owned(),
         Protocol::Responses => "/v1/responses".to_owned(),
         Protocol::Messages => "/v1/messages".to_owned(),
@@ -48,25 +52,30 @@ pub(crate) fn path(protocol: Protocol, shape: Shape, model: &str) -> String {
 
 /// Who says what, apart from the system's words.
 fn turns(shape: Shape) -> Vec<(bool, String)> {
+    let long = |messages| {
+        let text: String = SHORT.chars().cycle().take(MESSAGE_BYTES - 40).collect();
+        (0..messages)
+            .map(|index| (index % 2 == 0, text.clone()))
+            .collect()
+    };
     match shape {
-        Shape::Small | Shape::Stream => vec![(true, SHORT.to_owned())],
-        Shape::Large => (0..LARGE_MESSAGES)
-            .map(|index| {
-                let text = SHORT.chars().cycle();
-                let text = text.take(LARGE_BYTES / LARGE_MESSAGES - 40).collect();
-                (index % 2 == 0, text)
-            })
-            .collect(),
+        Shape::Small | Shape::Stream | Shape::Embeddings => vec![(true, SHORT.to_owned())],
+        Shape::Large => long(LARGE_MESSAGES),
+        Shape::Huge => long(HUGE_MESSAGES),
     }
 }
 
 /// What a request is.
 pub(crate) fn body(protocol: Protocol, shape: Shape, model: &str) -> Value {
+    if shape == Shape::Embeddings {
+        return json!({"model": model, "input": vec![SHORT; INPUTS]});
+    }
     let role = |is_user: bool| if is_user { "user" } else { "assistant" };
     let message = |(is_user, text): (bool, String)| json!({"role": role(is_user), "content": text});
     let turns = turns(shape).into_iter();
-    // The long prompt brings its own beginning.
-    let system = (shape != Shape::Large).then_some(SYSTEM);
+    // The long prompts bring their own beginning.
+    let is_long = matches!(shape, Shape::Large | Shape::Huge);
+    let system = (!is_long).then_some(SYSTEM);
     let mut body = match protocol {
         Protocol::Chat => {
             let system = system.map(|text| json!({"role": "system", "content": text}));
@@ -114,6 +123,7 @@ mod tests {
             for (shape, expected) in [
                 (Shape::Small, 150..260),
                 (Shape::Large, 95_000..105_000),
+                (Shape::Huge, 950_000..1_050_000),
                 (Shape::Stream, 150..260),
             ] {
                 let length = body(*protocol, shape, "bench-model").to_string().len();

@@ -138,6 +138,11 @@ impl Told {
     /// Reads a whole answer.
     fn whole(&mut self, protocol: Protocol, json: &Value) {
         match protocol {
+            // Embeddings: the vectors are what it tells.
+            Protocol::Chat if json["object"] == "list" => {
+                self.text = json["data"].to_string();
+                self.finish(&json["object"]);
+            }
             Protocol::Chat => {
                 let choice = &json["choices"][0];
                 self.more(&choice["message"]["content"]);

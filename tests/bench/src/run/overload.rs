@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::scenario::{Case, Scenario};
+use super::scenario::{Case, Scenario, With};
 use super::{Bench, Pace, System};
 use crate::load::{Report, Shape};
 
@@ -17,7 +17,7 @@ const FACTORS: [f64; 2] = [2.0, 3.0];
 const CALM: f64 = 0.3;
 
 /// One step, and how it went.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Step {
     what: String,
     /// Requests per second; none for as many as are answered.
@@ -25,7 +25,7 @@ pub(crate) struct Step {
     /// Useful answers, as a share of the saturation.
     useful: f64,
     load: Report,
-    /// Resident memory at its highest so far.
+    /// Resident memory at its highest in this step.
     peak_kb: u64,
 }
 
@@ -35,6 +35,7 @@ pub(super) fn measure(bench: &Bench<'_>, system: &mut System) -> anyhow::Result<
         scenario: Scenario::Overload,
         shape: Shape::Small,
         direction: None,
+        with: With::Nothing,
     };
     let seconds = bench.settings.seconds;
     let mut steps = Vec::new();
@@ -46,14 +47,16 @@ pub(super) fn measure(bench: &Bench<'_>, system: &mut System) -> anyhow::Result<
                 connections: Some(CONNECTIONS),
             },
         };
-        let load = bench.load_at(system, &case, seconds, pace)?;
+        system.forget_peak()?;
+        let load = bench.load(system, case, seconds, pace)?;
         let per_second = load.per_second;
+        let peak_kb = system.peak_kb()?.unwrap_or_default();
         steps.push(Step {
             what,
             offered: rate,
             useful: per_second / saturation.unwrap_or(per_second),
             load,
-            peak_kb: system.peak_kb()?,
+            peak_kb,
         });
         Ok::<_, anyhow::Error>(per_second)
     };

@@ -116,6 +116,12 @@ impl Spawned {
         Ok(Resident { now_kb, peak_kb })
     }
 
+    /// Lets the highest resident size begin anew, from what it is now.
+    pub(crate) fn forget_peak(&self) -> anyhow::Result<()> {
+        let path = format!("/proc/{}/clear_refs", self.child.id());
+        std::fs::write(&path, "5").with_context(|| format!("cannot write {path}"))
+    }
+
     /// Asks it to stop and waits until it has.
     pub(crate) fn terminate(mut self) -> anyhow::Result<()> {
         super::succeed(Command::new("kill").args(["-TERM", &self.child.id().to_string()]))?;

@@ -1,30 +1,36 @@
-//! Medians, ratios, and how they are shown.
+//! What was measured, kept as JSON, and whether it may be believed.
 
-use std::fmt::Write as _;
+mod plot;
+mod table;
+
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::name;
-use super::overload::{self, Step};
-use super::scenario::{Case, Direction, Provider};
-use crate::load::{Protocol, Report};
+use super::idle::Idle;
+use super::overload::Step;
+use super::scenario::Case;
+use super::stage::Stage;
+use super::startup::Startup;
+use crate::load::Report;
 
 /// The system the others are compared with.
 const BASE: &str = "bare-inspect";
 
 /// One turn of one system.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Sample {
     #[serde(flatten)]
     case: Case,
-    system: &'static str,
+    system: String,
     round: usize,
     /// User and system time of the process per request; none for the simulator.
     cpu_us_per_request: Option<f64>,
+    /// Its resident memory at its highest in this turn.
+    peak_kb: Option<u64>,
     load: Report,
 }
 
@@ -32,35 +38,58 @@ impl Sample {
     /// A turn in which the process used `cpu`.
     pub(crate) fn new(
         case: Case,
-        system: &'static str,
+        system: &str,
         round: usize,
         load: &Report,
         cpu: Option<Duration>,
+        peak_kb: Option<u64>,
     ) -> Self {
         let requests = (load.answered() + load.failed).max(1) as f64;
         let cpu_us_per_request = cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / requests);
         Self {
             case,
-            system,
+            system: system.to_owned(),
             round,
             cpu_us_per_request,
+            peak_kb,
             load: load.clone(),
         }
     }
 }
 
 /// Resident memory of one system: before any load, at its highest, and two seconds after the last.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Memory {
-    pub(crate) system: &'static str,
+    pub(crate) stage: Stage,
+    pub(crate) system: String,
     pub(crate) idle_kb: u64,
     pub(crate) peak_kb: u64,
     pub(crate) after_kb: u64,
 }
 
-/// Whether the gateway wrote down what it served.
-#[derive(Clone, Copy, Debug, Serialize)]
+/// The size of a program.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Binary {
+    name: String,
+    bytes: u64,
+}
+
+impl Binary {
+    /// Of the file as it is, which a release build has stripped.
+    pub(crate) fn of(name: &str, file: &Path) -> anyhow::Result<Self> {
+        let told = std::fs::metadata(file);
+        let told = told.with_context(|| format!("cannot find {}", file.display()))?;
+        Ok(Self {
+            name: name.to_owned(),
+            bytes: told.len(),
+        })
+    }
+}
+
+/// Whether a gateway wrote down what it served.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Accounting {
+    pub(crate) system: String,
     /// Requests it answered.
     pub(crate) answered: u64,
     /// Requests that got no complete answer; each may or may not be a row.
@@ -69,28 +98,37 @@ pub(crate) struct Accounting {
 }
 
 impl Accounting {
-    fn adds_up(self) -> bool {
+    fn adds_up(&self) -> bool {
         (self.answered..=self.answered + self.lost).contains(&self.rows)
     }
 }
 
 /// Everything that was measured.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Results {
     samples: Vec<Sample>,
     /// Of the gateway, beyond what it can do.
     pub(crate) overload: Vec<Step>,
+    pub(crate) idle: Vec<Idle>,
+    pub(crate) startup: Vec<Startup>,
     pub(crate) memory: Vec<Memory>,
-    pub(crate) accounting: Option<Accounting>,
+    pub(crate) binaries: Vec<Binary>,
+    pub(crate) accounting: Vec<Accounting>,
+    /// What could not be measured, and why.
+    left_out: Vec<String>,
 }
 
-/// One line of the table: medians over the rounds.
+/// Medians over the rounds of one case on one system.
 #[derive(Debug, PartialEq)]
 struct Line {
     per_second: f64,
     cpu_us: Option<f64>,
     p50_us: f64,
     p99_us: f64,
+    first_p50_us: f64,
+    first_p99_us: f64,
+    /// The highest of the rounds.
+    peak_kb: Option<u64>,
     bad: u64,
 }
 
@@ -100,18 +138,30 @@ impl Results {
         self.samples.push(sample);
     }
 
-    /// Prints the table, writes the JSON, and says what was wrong.
-    pub(crate) fn print(&self, out: Option<&Path>) -> anyhow::Result<()> {
-        std::io::stdout().write_all(self.table().as_bytes())?;
-        if let Some(out) = out {
-            let json = serde_json::to_string_pretty(self)?;
-            std::fs::write(out, json).with_context(|| format!("cannot write {}", out.display()))?;
-        }
-        self.check()
+    /// Says, at once and in the end, what is not measured.
+    pub(crate) fn leave_out(&mut self, what: String) -> anyhow::Result<()> {
+        writeln!(std::io::stderr(), "left out: {what}")?;
+        self.left_out.push(what);
+        Ok(())
     }
 
-    /// An error when a system answered wrongly or not at all, or when the gateway's books do not add up.
-    fn check(&self) -> anyhow::Result<()> {
+    /// The results of an earlier run.
+    pub(crate) fn read(file: &Path) -> anyhow::Result<Self> {
+        let json =
+            std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        serde_json::from_slice(&json)
+            .with_context(|| format!("{} is not what a run writes", file.display()))
+    }
+
+    /// Writes them down.
+    pub(crate) fn write(&self, file: &Path) -> anyhow::Result<()> {
+        let json = serde_json::to_string(self)?;
+        std::fs::write(file, json + "\n")
+            .with_context(|| format!("cannot write {}", file.display()))
+    }
+
+    /// An error when a system answered wrongly or not at all, or when a gateway's books do not add up.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
         let bad = self
             .samples
             .iter()
@@ -128,115 +178,17 @@ impl Results {
         if let Some(fault) = self.overload.iter().find_map(Step::fault) {
             anyhow::bail!("the gateway was wrong or silent under overload: {fault}");
         }
-        if let Some(accounting) = self.accounting.filter(|accounting| !accounting.adds_up()) {
-            anyhow::bail!(
-                "rows in request_logs: {}, requests answered: {}",
-                accounting.rows,
-                accounting.answered
-            );
+        let broken = self.accounting.iter().find(|books| !books.adds_up());
+        if let Some(Accounting {
+            system,
+            answered,
+            rows,
+            ..
+        }) = broken
+        {
+            anyhow::bail!("{system}: rows in request_logs: {rows}, requests answered: {answered}");
         }
         Ok(())
-    }
-
-    fn table(&self) -> String {
-        let mut text = self.systems_table();
-        text.push_str(&self.directions_table());
-        text.push_str(&overload::table(&self.overload));
-        text.push_str("\n| system | idle MB | peak MB | after MB |\n|---|---|---|---|\n");
-        for memory in &self.memory {
-            let [idle, peak, after] =
-                [memory.idle_kb, memory.peak_kb, memory.after_kb].map(|kb| kb as f64 / 1024.0);
-            let _ = writeln!(
-                text,
-                "| {} | {idle:.1} | {peak:.1} | {after:.1} |",
-                memory.system
-            );
-        }
-        if let Some(Accounting {
-            answered,
-            lost,
-            rows,
-        }) = self.accounting
-        {
-            let _ = writeln!(
-                text,
-                "\ngateway: {answered} requests answered, {lost} lost, {rows} rows written"
-            );
-        }
-        text
-    }
-
-    /// What was measured, each once, in the order of the first turns.
-    fn measured(&self, translates: bool) -> Vec<(Case, &'static str)> {
-        let mut seen = Vec::new();
-        for Sample { case, system, .. } in &self.samples {
-            if case.direction.is_some() == translates && !seen.contains(&(*case, *system)) {
-                seen.push((*case, *system));
-            }
-        }
-        seen
-    }
-
-    /// The systems beside one another.
-    fn systems_table(&self) -> String {
-        let mut text = String::from(
-            "| scenario | system | good/s | CPU us/request | CPU / bare-inspect | p50 us | p99 us | p50 - bare1 us | bad |\n\
-             |---|---|---|---|---|---|---|---|---|\n",
-        );
-        for (case, system) in self.measured(false) {
-            let line = self.line(case, system);
-            let base = self.line(case, BASE).cpu_us;
-            let added = line.p50_us - self.line(case, "bare1").p50_us;
-            // Writing to a String cannot fail.
-            let _ = writeln!(
-                text,
-                "| {} | {system} | {:.0} | {} | {} | {:.0} | {:.0} | {added:+.0} | {} |",
-                name(case.scenario),
-                line.per_second,
-                shown(line.cpu_us, 1),
-                shown(ratio(line.cpu_us, base), 2),
-                line.p50_us,
-                line.p99_us,
-                line.bad
-            );
-        }
-        text
-    }
-
-    /// The gateway's directions beside passing the same client's requests through, and beside [`BASE`].
-    fn directions_table(&self) -> String {
-        let measured = self.measured(true);
-        if measured.is_empty() {
-            return String::new();
-        }
-        let mut text = String::from(
-            "\n| answer | client | provider | system | good/s | CPU us/request | CPU / pass-through | CPU / bare-inspect | p50 us | bad |\n\
-             |---|---|---|---|---|---|---|---|---|---|\n",
-        );
-        for (case, system) in measured {
-            let Some(Direction { client, provider }) = case.direction else {
-                continue;
-            };
-            let line = self.line(case, system);
-            let toward = |client: Protocol, system: &str| {
-                let direction = Some(Direction::natural(client));
-                self.line(Case { direction, ..case }, system).cpu_us
-            };
-            let _ = writeln!(
-                text,
-                "| {} | {} | {} | {system} | {:.0} | {} | {} | {} | {:.0} | {} |",
-                name(case.shape),
-                name(client),
-                told(provider),
-                line.per_second,
-                shown(line.cpu_us, 1),
-                shown(ratio(line.cpu_us, toward(client, "gateway")), 2),
-                shown(ratio(line.cpu_us, toward(Protocol::Chat, BASE)), 2),
-                line.p50_us,
-                line.bad
-            );
-        }
-        text
     }
 
     fn line(&self, case: Case, system: &str) -> Line {
@@ -246,18 +198,21 @@ impl Results {
             .filter(|sample| sample.case == case && sample.system == system)
             .collect();
         let of = |value: fn(&Report) -> f64| {
-            median(turns.iter().map(|turn| value(&turn.load)).collect())
+            median(turns.iter().map(|turn| value(&turn.load)).collect()).unwrap_or(0.0)
         };
         Line {
-            per_second: of(|load| load.per_second).unwrap_or(0.0),
+            per_second: of(|load| load.per_second),
             cpu_us: median(
                 turns
                     .iter()
                     .filter_map(|turn| turn.cpu_us_per_request)
                     .collect(),
             ),
-            p50_us: of(|load| load.p50_us).unwrap_or(0.0),
-            p99_us: of(|load| load.p99_us).unwrap_or(0.0),
+            p50_us: of(|load| load.p50_us),
+            p99_us: of(|load| load.p99_us),
+            first_p50_us: of(|load| load.first_byte_p50_us),
+            first_p99_us: of(|load| load.first_byte_p99_us),
+            peak_kb: turns.iter().filter_map(|turn| turn.peak_kb).max(),
             bad: turns
                 .iter()
                 .map(|turn| turn.load.wrong + turn.load.failed)
@@ -267,19 +222,9 @@ impl Results {
 }
 
 fn ratio(value: Option<f64>, base: Option<f64>) -> Option<f64> {
-    value.zip(base).map(|(value, base)| value / base)
-}
-
-fn shown(value: Option<f64>, digits: usize) -> String {
-    value.map_or("-".to_owned(), |value| format!("{value:.digits$}"))
-}
-
-fn told(provider: Provider) -> &'static str {
-    match provider {
-        Provider::OpenAi => "openai",
-        Provider::Anthropic => "anthropic",
-        Provider::Gemini => "gemini",
-    }
+    value
+        .zip(base.filter(|base| *base > 0.0))
+        .map(|(value, base)| value / base)
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
@@ -294,15 +239,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scenario::Scenario;
     use super::*;
-    use crate::load::Shape;
-
-    const SMALL: Case = Case {
-        scenario: Scenario::Small,
-        shape: Shape::Small,
-        direction: None,
-    };
 
     #[test]
     fn medians_are_in_the_middle() {
@@ -316,67 +253,6 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_the_median_of_its_rounds_and_the_sum_of_its_errors() {
-        let mut results = Results::default();
-        for (system, cpu_ms, wrong) in [
-            ("gateway", 20, 0),
-            ("gateway", 40, 1),
-            ("gateway", 30, 0),
-            (BASE, 10, 0),
-        ] {
-            let load = Report {
-                good: 1000 - wrong,
-                wrong,
-                per_second: cpu_ms as f64,
-                ..Report::default()
-            };
-            let cpu = Some(Duration::from_millis(cpu_ms));
-            results.add(Sample::new(SMALL, system, 0, &load, cpu));
-        }
-        let line = results.line(SMALL, "gateway");
-        assert_eq!(
-            (line.per_second, line.cpu_us, line.bad),
-            (30.0, Some(30.0), 1)
-        );
-        assert!(
-            results
-                .table()
-                .contains("| small | gateway | 30 | 30.0 | 3.00 |"),
-            "{}",
-            results.table()
-        );
-        assert!(results.check().is_err(), "a wrong answer fails the run");
-    }
-
-    #[test]
-    fn a_direction_stands_beside_its_clients_pass_through() {
-        let mut results = Results::default();
-        let direction = |client, provider| Case {
-            scenario: Scenario::Translate,
-            direction: Some(Direction { client, provider }),
-            ..SMALL
-        };
-        for (client, provider, system, cpu_ms) in [
-            (Protocol::Chat, Provider::OpenAi, BASE, 10),
-            (Protocol::Chat, Provider::OpenAi, "gateway", 15),
-            (Protocol::Messages, Provider::OpenAi, "gateway", 30),
-            (Protocol::Messages, Provider::Anthropic, "gateway", 20),
-        ] {
-            let load = Report {
-                good: 1000,
-                ..Report::default()
-            };
-            let cpu = Some(Duration::from_millis(cpu_ms));
-            let case = direction(client, provider);
-            results.add(Sample::new(case, system, 0, &load, cpu));
-        }
-        let table = results.directions_table();
-        let expected = "| small | messages | openai | gateway | 0 | 30.0 | 1.50 | 3.00 |";
-        assert!(table.contains(expected), "{table}");
-        assert_eq!(results.measured(false), []);
-    }
-
-    #[test]
     fn rows_add_up_when_each_answer_has_one() {
         for (answered, lost, rows, expected) in [
             (5, 0, 5, true),
@@ -384,15 +260,38 @@ mod tests {
             (5, 0, 6, false),
             (5, 1, 6, true),
         ] {
-            assert_eq!(
-                Accounting {
-                    answered,
-                    lost,
-                    rows
-                }
-                .adds_up(),
-                expected
-            );
+            let books = Accounting {
+                system: "gateway".to_owned(),
+                answered,
+                lost,
+                rows,
+            };
+            assert_eq!(books.adds_up(), expected);
+            let results = Results {
+                accounting: vec![books],
+                ..Results::default()
+            };
+            assert_eq!(results.check().is_ok(), expected);
         }
+    }
+
+    #[test]
+    fn results_are_read_as_they_were_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("run.json");
+        let mut results = Results::default();
+        results.leave_out("nginx: not there".to_owned()).unwrap();
+        let case = super::super::scenario::Scenario::Limits.cases()[2];
+        let load = Report {
+            good: 10,
+            ..Report::default()
+        };
+        results.add(Sample::new(case, "gateway", 0, &load, None, Some(7)));
+        results.write(&file).unwrap();
+        let read = Results::read(&file).unwrap();
+        assert_eq!(read.tables(), results.tables());
+        assert_eq!(read.line(case, "gateway").peak_kb, Some(7));
+        std::fs::write(&file, "{}").unwrap();
+        assert!(Results::read(&file).is_err());
     }
 }
