@@ -274,12 +274,12 @@ def assert_limit_was_held(answers: list[Answer], limit: int, of: Callable[[Answe
     assert limit * 0.98 <= most <= limit * 1.02
 
 
-def told(errors: list[Answer], killed_at: float) -> list[str]:
+def told(errors: list[Answer], killed_at: float) -> str:
     """What clients saw and where it came from, and when by the kill."""
-    return [
+    return "\n".join(
         f"{a.gateway.port}: {a.error!r}, begun at {a.started_at - killed_at:.3f}, ended at {a.ended_at - killed_at:.3f}"
         for a in errors
-    ]
+    )
 
 
 def test_a_fleet_is_one_gateway_to_its_clients(
