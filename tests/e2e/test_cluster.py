@@ -1,16 +1,13 @@
 """Three gateways over one Redis and one database: limits that hold for all of them together, and pauses that all keep."""
 
-import itertools
-import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import httpx
 import pytest
 
 from conftest import MakeDatabase, MakeGateway
+from harness.crowd import MINUTE, Crowd
 from harness.gateway import Gateway, migrate
 from harness.redis_server import RedisServer
 from harness.simulator import Simulator
@@ -18,9 +15,10 @@ from harness.stack import Stack
 from harness.waiting import wait_for
 
 REPLICAS = 3
-CLIENTS = 50
-#: What the simulator counts of each request's prompt and answer is less.
-MAX_TOKENS = 10
+#: What each key may in a minute, of whatever it needs more.
+RPM, TPM = 600, 100_000
+#: Tokens of a large answer: so many that the requests that TPM allows are fewer than RPM.
+LARGE = 250
 
 
 @dataclass
@@ -48,6 +46,9 @@ class Fleet:
             wait_for(known, "a key that every gateway knows")
         return secret
 
+    def crowd(self, name: str, max_tokens: int = 10) -> Crowd:
+        return Crowd(self.gateways, self.stack.name, self.key(name, rpm=RPM, tpm=TPM), max_tokens)
+
 
 @pytest.fixture
 def fleet(make_gateway: MakeGateway, make_database: MakeDatabase, alpha: Simulator) -> Iterator[Fleet]:
@@ -70,101 +71,60 @@ def serves(gateway: Gateway, stack: Stack) -> bool:
     return stack.name in {model.id for model in gateway.openai().models.list().data}
 
 
-class Crowd:
-    """Clients who never pause, each with the next gateway each time."""
-
-    def __init__(self, fleet: Fleet, secret: str) -> None:
-        self.fleet = fleet
-        self.headers = {"authorization": f"Bearer {secret}"}
-        self.body = {
-            "model": fleet.stack.name,
-            "max_tokens": MAX_TOKENS,
-            "messages": [{"role": "user", "content": "Hello"}],
-        }
-        #: When each was sent that was let pass, and the tokens it used.
-        self.passed: list[tuple[float, int]] = []
-        self.refused = 0
-        self._lock = threading.Lock()
-        self._turns = itertools.count()
-
-    def ask(self, client: httpx.Client) -> None:
-        sent = time.monotonic()
-        gateway = self.fleet.gateways[next(self._turns) % REPLICAS]
-        answer = client.post(f"{gateway.url}/v1/chat/completions", json=self.body, headers=self.headers)
-        assert answer.status_code in (200, 429), answer.text
-        if answer.status_code == 429:
-            assert int(answer.headers["retry-after"]) >= 1
-        with self._lock:
-            if answer.status_code == 200:
-                self.passed.append((sent, answer.json()["usage"]["total_tokens"]))
-            else:
-                self.refused += 1
-
-    def come(self, count: int) -> "Crowd":
-        """So many requests, by all clients at once."""
-
-        def work(number: int) -> None:
-            with httpx.Client(timeout=120) as client:
-                for _ in range(number, count, CLIENTS):
-                    self.ask(client)
-
-        with ThreadPoolExecutor(CLIENTS) as pool:
-            list(pool.map(work, range(CLIENTS)))
-        return self
-
-    def most_in_a_minute(self) -> tuple[int, int]:
-        """Requests and tokens of the fullest 60 seconds."""
-        passed = sorted(self.passed)
-        windows = [[it for it in passed if begin <= it[0] < begin + 60] for begin, _ in passed]
-        return max(len(window) for window in windows), max(sum(tokens for _, tokens in window) for window in windows)
-
-
-def test_fifty_clients_get_of_three_gateways_what_one_would_give(fleet: Fleet) -> None:
-    crowd = Crowd(fleet, fleet.key("requests", rpm=300)).come(450)
-    requests, _ = crowd.most_in_a_minute()
-    assert 300 * 0.99 <= requests <= 300 * 1.01
+def assert_exact(crowd: Crowd, requests: int | None = None, tokens: int | None = None) -> None:
+    """What was let pass in the fullest minute is one of them, to one percent."""
+    passed = crowd.most_in_a_minute()
+    for limit, count in zip((requests, tokens), passed, strict=True):
+        assert limit is None or limit * 0.99 <= count <= limit * 1.01, passed
     assert crowd.refused >= 100
+
+
+def assert_roughly_held(crowd: Crowd, requests: int | None = None, tokens: int | None = None) -> None:
+    passed = crowd.most_in_a_minute()
+    for limit, count in zip((requests, tokens), passed, strict=True):
+        assert limit is None or limit * 0.95 <= count <= limit * 1.05, passed
+    assert crowd.refused >= 20
+
+
+def test_fifty_clients_get_of_three_gateways_what_one_would_give_and_redis_may_go_meanwhile(fleet: Fleet) -> None:
+    """Four crowds, so that they share their minutes: two with Redis, two that begin with it, lose it, and have it again."""
+    requests, tokens = fleet.crowd("requests"), fleet.crowd("tokens", LARGE)
+    requests_meanwhile, tokens_meanwhile = fleet.crowd("requests-meanwhile"), fleet.crowd("tokens-meanwhile", LARGE)
+    calm = [requests.start(MINUTE + 2, 20), tokens.start(MINUTE + 2, 12)]
+    time.sleep(MINUTE / 2)
+    # By these paces there is something left to pass at each change, and nothing at the end.
+    troubled = [requests_meanwhile.start(MINUTE + 2, 12), tokens_meanwhile.start(MINUTE + 2, 8)]
+    for crowd in calm:
+        crowd.finish()
     assert all(gateway.metrics()["gateway_limits_decided_alone_total"] == 0 for gateway in fleet.gateways)
-
-
-def test_tokens_are_held_to_two_percent(fleet: Fleet) -> None:
-    crowd = Crowd(fleet, fleet.key("tokens", tpm=6000)).come(100)
-    while crowd.refused < 100:
-        crowd.come(CLIENTS)
-    _, tokens = crowd.most_in_a_minute()
-    # What is left at last is less than one request reserves.
-    assert 6000 * 0.98 <= tokens <= 6000 * 1.02
+    fleet.server.kill()
+    time.sleep(MINUTE / 4)
+    for gateway in fleet.gateways:
+        assert gateway.http.get("/readyz").json()["status"] == "degraded"
+        metrics = gateway.metrics()
+        assert metrics["gateway_redis_outages_total"] == 1
+        assert metrics["gateway_limits_decided_alone_total"] > 0
+    fleet.server.start()
+    fleet.wait_for_redis()
+    for crowd in troubled:
+        crowd.finish()
+    afterwards = fleet.crowd("afterwards").come(RPM + 150)
+    print([crowd.most_in_a_minute() for crowd in (requests, tokens, requests_meanwhile, tokens_meanwhile, afterwards)])
+    assert_exact(requests, requests=RPM)
+    assert_exact(tokens, tokens=TPM)
+    assert_roughly_held(requests_meanwhile, requests=RPM)
+    assert_roughly_held(tokens_meanwhile, tokens=TPM)
+    assert_exact(afterwards, requests=RPM)
 
 
 def test_so_many_at_a_time_on_all_gateways(fleet: Fleet, alpha: Simulator) -> None:
     alpha.always(ttft_ms=3000)
-    crowd = Crowd(fleet, fleet.key("at-a-time", concurrent=4)).come(12)
+    secret = fleet.key("at-a-time", concurrent=4)
+    ask = lambda count: Crowd(fleet.gateways, fleet.stack.name, secret).come(count)  # noqa: E731
+    crowd = ask(12)
     assert (len(crowd.passed), crowd.refused) == (4, 8)
     alpha.reset()
-    wait_for(lambda: Crowd(fleet, crowd.headers["authorization"].split()[1]).come(1).passed, "all have ended")
-
-
-def test_redis_is_killed_and_comes_back(fleet: Fleet) -> None:
-    secret = fleet.key("outage", rpm=300)
-    crowd = Crowd(fleet, secret).come(90)
-    assert len(crowd.passed) == 90
-    fleet.server.kill()
-    crowd.come(450)
-    # Each holds its third, with what it let pass before.
-    requests, _ = crowd.most_in_a_minute()
-    assert 300 * 0.95 <= requests <= 300 * 1.05
-    for gateway in fleet.gateways:
-        assert gateway.http.get("/readyz").json()["status"] == "degraded"
-        assert gateway.metrics()["gateway_redis_outages_total"] == 1
-    fleet.server.start()
-    fleet.wait_for_redis()
-    # What passed without Redis is counted there now, and the rest is exact again.
-    crowd.come(60)
-    requests, _ = crowd.most_in_a_minute()
-    assert requests <= 300 * 1.05
-    after = Crowd(fleet, fleet.key("afterwards", rpm=100)).come(200)
-    requests, _ = after.most_in_a_minute()
-    assert 100 * 0.99 <= requests <= 100 * 1.01
+    wait_for(lambda: ask(1).passed, "all have ended")
 
 
 def test_what_one_provider_asked_one_gateway_for_is_kept_by_all(fleet: Fleet, alpha: Simulator, beta: Simulator) -> None:

@@ -1,7 +1,6 @@
 """What is set of the database: connections, how long a statement may take, TLS to the server."""
 
 import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ import psycopg
 import pytest
 
 from conftest import ENGINE, MakeDatabase, MakeGateway
+from harness.authority import make_authority
 from harness.database import Database, Mysql, Postgres
 from harness.gateway import migrate
 from harness.private_server import PrivateServer, own, program
@@ -72,20 +72,10 @@ def test_no_more_connections_are_made_than_are_set(make_gateway: MakeGateway, ma
     assert 1 <= database.execute(count)[0]["n"] <= 2
 
 
-def openssl(folder: Path, *arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
-
-
 @pytest.fixture
 def authority(tmp_path: Path) -> Path:
     """A folder with an authority, and a certificate of it for `localhost`."""
-    new_key = ("-newkey", "rsa:2048", "-nodes")
-    openssl(tmp_path, "req", "-x509", *new_key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=Test")
-    openssl(tmp_path, "req", *new_key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost")
-    (tmp_path / "names").write_text("subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n")
-    signed = ("-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2")
-    openssl(tmp_path, "x509", "-req", *signed, "-extfile", "names", "-out", "server.pem")
-    return tmp_path
+    return make_authority(tmp_path)
 
 
 @pytest.fixture

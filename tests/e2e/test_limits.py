@@ -11,6 +11,7 @@ import pytest
 from google.genai import errors
 
 from conftest import MakeGateway, MakeStack
+from harness.crowd import MINUTE, Crowd
 from harness.gateway import Gateway
 from harness.simulator import Simulator
 from harness.stack import Stack
@@ -65,6 +66,22 @@ def test_tokens_are_settled_by_what_was_used(gateway: Gateway, make_stack: MakeS
         client.chat.completions.create(
             model=stack.name, messages=[{"role": "user", "content": "Hello"}], max_tokens=5000
         )
+
+
+def test_fifty_clients_of_one_key_get_its_limit_of_any_minute(make_gateway: MakeGateway, alpha: Simulator) -> None:
+    """One key has more requests than it may, the other more tokens."""
+    gateway = make_gateway()
+    stack = Stack.make(gateway, [alpha])
+    limits = {"rpm": 600, "tpm": 100_000}
+    requests, tokens = (
+        Crowd([gateway], stack.name, limited_key(gateway, **limits), max_tokens).start(MINUTE + 2, per_second)
+        for max_tokens, per_second in ((10, 20), (250, 12))
+    )
+    requests, tokens = requests.finish(), tokens.finish()
+    print(requests.most_in_a_minute(), tokens.most_in_a_minute())
+    assert 600 * 0.99 <= requests.most_in_a_minute()[0] <= 600 * 1.01
+    assert 100_000 * 0.99 <= tokens.most_in_a_minute()[1] <= 100_000 * 1.01
+    assert requests.refused >= 100 and tokens.refused >= 100
 
 
 def test_each_protocol_in_its_own_words(gateway: Gateway, make_stack: MakeStack, alpha: Simulator) -> None:

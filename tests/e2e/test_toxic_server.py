@@ -1,5 +1,6 @@
 """A database server that misbehaves under load: connections ended, a table locked, the server gone and back."""
 
+import statistics
 import time
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ from conftest import ENGINE, MakeDatabase, MakeGateway
 from harness import load
 from harness.accounts import assert_each_once, assert_rows_match, assert_sums_agree
 from harness.database import Database, Mysql, Postgres
+from harness.forwarder import Forwarder
 from harness.gateway import Gateway, migrate
 from harness.private_server import PrivateServer, program
 from harness.simulator import Simulator
@@ -101,6 +103,37 @@ def test_a_toxic_server_harms_neither_rows_nor_requests(
     print(f"p99 {p99(calm):.3f} s when all is well, {p99(troubled):.3f} s in trouble, of {len(troubled)} requests")
     assert_nothing_lost(gateway, database, calm + troubled)
     assert p99(troubled) < max(PATIENCE, 3 * p99(calm))
+
+
+def median(results: list[load.Result]) -> float:
+    return statistics.median(result.ended_at - result.started_at for result in results)
+
+
+def test_a_server_that_takes_two_seconds_for_each_statement_delays_rows_and_nothing_else(
+    make_gateway: MakeGateway, make_database: MakeDatabase, alpha: Simulator, beta: Simulator
+) -> None:
+    database = make_database()
+    migrate(database)
+    forwarder = Forwarder(database.address)
+    gateway = make_gateway(database, DATABASE_URL=database.url_through(forwarder.port))
+    stack = Stack.make(gateway, [alpha, beta])
+    calm = load.run(gateway.openai(), stack.name, 400, THREADS)
+    written = lambda: gateway.metrics()["gateway_records_written_total"]  # noqa: E731
+    wait_for(lambda: written() == len(calm), "the rows of before")
+    forwarder.delay = 2.0
+    running = load.Load(gateway.openai(), stack.name, THREADS)
+    # A transaction is some statements.
+    wait_for(lambda: running.succeeded() > 400 and written() > len(calm), "rows that were written slowly", seconds=90)
+    slow = running.finish()
+    spooled = gateway.metrics()["gateway_records_spooled"]
+    forwarder.delay = 0.0
+    print(f"p50 {median(calm):.3f} s when all is well, {median(slow):.3f} s of {len(slow)} requests with a slow server")
+    assert spooled > 0, "rows waited"
+    assert_nothing_lost(gateway, database, calm + slow)
+    assert median(slow) < max(0.2, 2 * median(calm))
+    assert p99(slow) < max(PATIENCE, 3 * p99(calm))
+    gateway.stop()
+    forwarder.close()
 
 
 @pytest.fixture

@@ -379,13 +379,21 @@ mod tests {
             },
             "REDIS_TIMEOUT",
         );
-        refused(
-            |given| {
-                given.redis_url = Some("rediss://localhost".into());
-                given.redis_ca_file = Some("/nowhere.pem".into());
-            },
-            "REDIS_CA_FILE",
-        );
+        for (file, why) in [
+            ("/nowhere.pem", "REDIS_CA_FILE: /nowhere.pem: No such file"),
+            (
+                "Cargo.toml",
+                "REDIS_CA_FILE: Cargo.toml: holds no certificate",
+            ),
+        ] {
+            refused(
+                |given| {
+                    given.redis_url = Some("rediss://localhost".into());
+                    given.redis_ca_file = Some(file.into());
+                },
+                why,
+            );
+        }
     }
 
     #[test]

@@ -11,6 +11,12 @@ from .stack import Stack
 
 Sums = dict[str, int]
 
+#: What `key_usage` has of it.
+KEY_SUMS = (
+    *("total_requests", "success_requests", "failed_requests"),
+    *("total_tokens", "prompt_tokens", "completion_tokens"),
+)
+
 
 def is_failed(attempt: Row) -> bool:
     """Held against the provider; what the client did itself is not."""
@@ -42,14 +48,16 @@ def assert_costs_agree(database: Database) -> None:
         assert days == costs_over_attempts(rows, of), table
 
 
-def sums_over_attempts(rows: Iterable[Row]) -> dict[tuple[int, str], Sums]:
-    """What `provider_stats` must hold, by provider and UTC day."""
-    days: dict[tuple[int, str], Sums] = defaultdict(Counter)
+def sums_over_attempts(
+    rows: Iterable[Row], of: Callable[[Row, Row], int | str] = lambda _, attempt: attempt["provider_id"]
+) -> dict[tuple[int | str, str], Sums]:
+    """What `provider_stats` must hold, by provider and UTC day; or another table by another column."""
+    days: dict[tuple[int | str, str], Sums] = defaultdict(Counter)
     for row in rows:
         for attempt in row["attempts"]:
             tokens = attempt["tokens"] or {"prompt": 0, "completion": 0, "total": 0}
             failed = is_failed(attempt)
-            days[attempt["provider_id"], str(row["created_at"].date())].update(
+            days[of(row, attempt), str(row["created_at"].date())].update(
                 total_requests=1,
                 success_requests=int(not failed),
                 failed_requests=int(failed),
@@ -63,17 +71,22 @@ def sums_over_attempts(rows: Iterable[Row]) -> dict[tuple[int, str], Sums]:
 
 def assert_sums_agree(database: Database) -> None:
     """Every figure of every day is the sum over the rows' attempts, no more and no less."""
-    expected = sums_over_attempts(database.request_logs())
+    rows = database.request_logs()
+    expected = sums_over_attempts(rows)
     stored = {(row["provider_id"], row["date"]): row for row in database.rows("SELECT * FROM provider_stats")}
     assert stored.keys() == expected.keys()
     for day, sums in expected.items():
         row = stored[day]
         assert {name: row[name] for name in sums} == dict(sums)
         assert row["avg_response_time"] in average(sums)
-    keys = database.rows("SELECT * FROM key_usage")
     assert_costs_agree(database)
-    for name in ("total_requests", "success_requests", "failed_requests", "total_tokens"):
-        assert sum(row[name] for row in keys) == sum(sums[name] for sums in expected.values())
+    by_key = sums_over_attempts(rows, lambda row, _: row["user_id"])
+    stored = {(row["key_name"], row["date"]): row for row in database.rows("SELECT * FROM key_usage")}
+    assert stored.keys() >= by_key.keys()
+    for day, row in stored.items():
+        sums = by_key[day]
+        for name in KEY_SUMS:
+            assert row[name] == sums[name], (day, name)
 
 
 def average(sums: Sums) -> set[int]:

@@ -1,8 +1,10 @@
-"""A TCP forwarder that can be cut: what a database looks like when the network to it is down."""
+"""A TCP forwarder that can be cut or slowed: what a database looks like when the network to it is down, or it is slow."""
 
 import contextlib
 import socket
 import threading
+import time
+from collections.abc import Callable
 
 
 class Forwarder:
@@ -15,6 +17,8 @@ class Forwarder:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._is_cut = False
+        #: Seconds that each answer of the target is held back.
+        self.delay = 0.0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
@@ -53,18 +57,22 @@ class Forwarder:
                 if self._is_cut:
                     return
                 self._open |= {near, far}
-            back = threading.Thread(target=pump, args=(far, near), daemon=True)
+            back = threading.Thread(target=self._pump_slowly, args=(far, near), daemon=True)
             back.start()
             pump(near, far)
             back.join()
             with self._lock:
                 self._open -= {near, far}
 
+    def _pump_slowly(self, source: socket.socket, sink: socket.socket) -> None:
+        pump(source, sink, lambda: time.sleep(self.delay))
 
-def pump(source: socket.socket, sink: socket.socket) -> None:
+
+def pump(source: socket.socket, sink: socket.socket, before_each: Callable[[], None] = lambda: None) -> None:
     """Copies until one side ends, and ends the other."""
     with contextlib.suppress(OSError):
         while piece := source.recv(65536):
+            before_each()
             sink.sendall(piece)
     for end in (source, sink):
         with contextlib.suppress(OSError):

@@ -2,8 +2,10 @@
 
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
+from pathlib import Path
 
 from .gateway import free_port
 from .process import clean_environment
@@ -13,7 +15,9 @@ from .waiting import wait_for
 class RedisServer:
     """Runs from the beginning."""
 
-    def __init__(self) -> None:
+    def __init__(self, authority: Path | None = None) -> None:
+        """With an `authority` it speaks TLS only, as `localhost`."""
+        self._authority = authority
         self._folder = tempfile.mkdtemp(prefix="e2e-redis-")
         self._port = free_port()
         self._child: subprocess.Popen[bytes] | None = None
@@ -21,13 +25,17 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self._port}"
+        return f"rediss://localhost:{self._port}" if self._authority else f"redis://127.0.0.1:{self._port}"
 
     def start(self) -> None:
         """At the same address as before, empty."""
         program = shutil.which("redis-server") or shutil.which("valkey-server")
         assert program, "there is no redis-server: install it (on Debian or Ubuntu: apt-get install redis-server)"
         options = {"port": self._port, "bind": "127.0.0.1", "dir": self._folder, "save": "", "appendonly": "no"}
+        if self._authority:
+            options |= {"port": 0, "tls-port": self._port, "tls-auth-clients": "no"}
+            options |= {f"tls-{name}-file": self._authority / f"server.{ending}" for name, ending in (("cert", "pem"), ("key", "key"))}
+            options["tls-ca-cert-file"] = self._authority / "ca.pem"
         arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
         self._child = subprocess.Popen(
             [program, *arguments], env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
@@ -36,11 +44,17 @@ class RedisServer:
 
     def _listens(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self._port), timeout=5) as connection:
+            with socket.create_connection(("127.0.0.1", self._port), timeout=5) as plain, self._secure(plain) as connection:
                 connection.sendall(b"PING\r\n")
                 return connection.recv(16).startswith(b"+PONG")
         except OSError:
             return False
+
+    def _secure(self, connection: socket.socket) -> socket.socket:
+        if self._authority is None:
+            return connection
+        context = ssl.create_default_context(cafile=self._authority / "ca.pem")
+        return context.wrap_socket(connection, server_hostname="localhost")
 
     def kill(self) -> None:
         """At once: connections are cut, and what it held is gone."""

@@ -2,14 +2,15 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use access::limit::{Rates, RatesFields};
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use guards::GuardsFields;
 use ipnet::IpNet;
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use secrecy::{ExposeSecret, SecretString};
 use upstream::NetworkPolicy;
 
@@ -156,16 +157,24 @@ pub(super) fn redis(given: &Given) -> anyhow::Result<Option<cluster::Settings>> 
         return Ok(None);
     };
     let (timeout, ca) = (given.redis_timeout, given.redis_ca_file.as_deref());
-    let ca = ca.map(|file| {
-        std::fs::read(file)
-            .with_context(|| format!("REDIS_CA_FILE: cannot read {}", file.display()))
-    });
+    let ca = ca.map(authorities);
     Ok(Some(cluster::Settings {
         url,
         ca: ca.transpose()?,
         timeout: seconds("REDIS_TIMEOUT", timeout.unwrap_or(0.005), 0.0001)?,
         gateway: uuid::Uuid::now_v7().to_string(),
     }))
+}
+
+/// Whom Redis is trusted by. A file without a certificate would be nobody.
+fn authorities(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let read = || -> anyhow::Result<_> {
+        let pem = std::fs::read(file)?;
+        let found: Vec<_> = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>()?;
+        ensure!(!found.is_empty(), "holds no certificate");
+        Ok(pem)
+    };
+    read().with_context(|| format!("REDIS_CA_FILE: {}", file.display()))
 }
 
 /// How budgets are leased, and what holds without the database.
