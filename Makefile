@@ -49,7 +49,7 @@ e2e-all: e2e ## The same on PostgreSQL and MariaDB too
 bench: ## Load benchmark beside bare proxies, and the benchmarks of the hot path
 	cargo build --release --locked -p gateway -p migrator -p simulator-bin -p bench
 	"$(TARGET)/release/bench" run --gateway "$(TARGET)/release/gateway" --rounds 3 --seconds 1.5 --out "$(TARGET)/bench.json"
-	cargo bench --locked -p router -p protocol -p health -p stats
+	cargo bench --locked -p router -p protocol -p health -p stats -p access -p budgets
 
 soak: ## Mixed traffic, faults, outages and changes for MINUTES=5 on DATABASE=postgres (or sqlite), then the books
 	cargo build --release --locked -p gateway -p migrator -p bench

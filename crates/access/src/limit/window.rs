@@ -56,10 +56,11 @@ impl Window {
         self.newest
     }
 
-    /// Makes what came at `step` that much more or less, if it is in the window still.
+    /// Makes what came at `step` that much more or less. Where that is no more in the window, what is more comes now.
     pub(super) fn correct(&mut self, from: u64, to: u64, step: Step, now: Step) {
         self.advance(now);
         if self.newest.saturating_sub(step) >= STEPS {
+            self.add(to.saturating_sub(from), now);
             return;
         }
         let count = &mut self.counts[Self::at(step)];
