@@ -74,9 +74,8 @@ impl<'a> Guard<'a> {
 
     /// Refuses a request for a stream that would have to be moderated before it is told.
     pub(crate) fn check_stream(&self, envelope: &Envelope<'_>) -> Result<(), Error> {
-        let mut endpoints = self.endpoints();
-        let denies = |it: &Moderation| it.is_of_answers() && it.streams == Streams::Deny;
-        if !envelope.stream || !endpoints.any(denies) {
+        let endpoints = self.endpoints(Stage::Response);
+        if !envelope.stream || endpoints.iter().all(|it| it.streams == Streams::Allow) {
             return Ok(());
         }
         let message = "answers are moderated, which a stream cannot be; ask for a whole answer";
@@ -113,15 +112,15 @@ impl<'a> Guard<'a> {
         client: &Client,
         ledger: &Ledger,
     ) -> Result<(), Error> {
-        let mut endpoints = self.endpoints().filter(|it| it.is_of_requests()).peekable();
-        if endpoints.peek().is_none() {
+        let endpoints = self.endpoints(Stage::Request);
+        if endpoints.is_empty() {
             return Ok(());
         }
         let text = said(|see| match self.form {
             None => rewrite_texts(body, Speaker::Client, see),
             Some(form) => rewrite_form_texts(form, body, see),
         })?;
-        moderate(endpoints, &text, Stage::Request, client, ledger).await
+        moderate(&endpoints, &text, Stage::Request, client, ledger).await
     }
 
     /// An answer as it may be told, where it is whole; a stream is screened on its way.
@@ -140,17 +139,23 @@ impl<'a> Guard<'a> {
                 *body = redacted;
             }
         }
-        let mut endpoints = self.endpoints().filter(|it| it.is_of_answers()).peekable();
-        if endpoints.peek().is_some() {
+        let endpoints = self.endpoints(Stage::Response);
+        if !endpoints.is_empty() {
             let text = said(|see| rewrite_texts(body, Speaker::Model, see))?;
-            moderate(endpoints, &text, Stage::Response, client, ledger).await?;
+            moderate(&endpoints, &text, Stage::Response, client, ledger).await?;
         }
         Ok(success)
     }
 
-    fn endpoints(&self) -> impl Iterator<Item = &'a Moderation> + use<'a> {
+    /// Who is to be asked.
+    fn endpoints(&self, stage: Stage) -> Vec<&'a Moderation> {
         let sets = self.sets.into_iter().flatten();
-        sets.filter_map(|set| set.moderation.as_ref())
+        let endpoints = sets.filter_map(|set| set.moderation.as_ref());
+        let is_asked = |it: &&Moderation| match stage {
+            Stage::Request => it.is_of_requests(),
+            Stage::Response => it.is_of_answers(),
+        };
+        endpoints.filter(is_asked).collect()
     }
 }
 
@@ -201,7 +206,7 @@ fn said(
 
 /// Asks each of `endpoints` about a text, if there is any.
 async fn moderate(
-    endpoints: impl Iterator<Item = &Moderation>,
+    endpoints: &[&Moderation],
     text: &str,
     stage: Stage,
     client: &Client,
