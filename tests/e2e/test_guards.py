@@ -31,6 +31,14 @@ def asked(text: str) -> list[dict]:
     return [{"role": "user", "content": text}]
 
 
+@pytest.fixture
+def moderator(beta: Simulator, tmp_path: Path) -> dict:
+    """Beta as a moderation endpoint."""
+    key = tmp_path / "moderation-key"
+    key.write_text(PROVIDER_KEY)
+    return {"url": f"{beta.base_url}/moderations", "api_key": f"file:{key}"}
+
+
 def texts(gateway: Gateway, model: str, prompt: str) -> dict[str, str]:
     """What each protocol's client gets, whole and streamed."""
     chat, claude, gemini = gateway.openai(), gateway.anthropic(), gateway.genai()
@@ -168,13 +176,10 @@ def test_guards_of_a_key_and_of_all(make_gateway: MakeGateway, alpha: Simulator)
 
 
 def test_moderation(
-    gateway: Gateway, make_stack: MakeStack, alpha: Simulator, beta: Simulator, tmp_path: Path
+    gateway: Gateway, make_stack: MakeStack, alpha: Simulator, beta: Simulator, moderator: dict
 ) -> None:
     stack = make_stack(alpha)
-    key = tmp_path / "moderation-key"
-    key.write_text(PROVIDER_KEY)
-    moderation = {"url": f"{beta.base_url}/moderations", "model": "mod-1", "api_key": f"file:{key}"}
-    guard(stack, CARD, moderation=moderation)
+    guard(stack, CARD, moderation=moderator | {"model": "mod-1"})
     client = gateway.openai()
     client.chat.completions.create(model=stack.name, messages=asked(f"Peace. {NUMBER}"))
     [request] = beta.seen()
@@ -210,15 +215,11 @@ def test_a_moderation_endpoint_that_does_not_answer(
     assert gateway.metrics()[failed] >= before + 2
 
 
-def moderator(beta: Simulator, **fields) -> dict:
-    return {"url": f"{beta.base_url}/moderations", **fields}
-
-
 def test_answers_are_moderated_before_they_are_told(
-    gateway: Gateway, make_stack: MakeStack, alpha: Simulator, beta: Simulator
+    gateway: Gateway, make_stack: MakeStack, alpha: Simulator, beta: Simulator, moderator: dict
 ) -> None:
     stack = make_stack(alpha)
-    guard(stack, CARD, moderation=moderator(beta, on="response"))
+    guard(stack, CARD, moderation=moderator | {"on": "response"})
     chat, claude, gemini, ask = gateway.openai(), gateway.anthropic(), gateway.genai(), asked("Tell of violence")
     alpha.always(text=f"Peace. {NUMBER}")
     assert chat.chat.completions.create(model=stack.name, messages=ask).choices[0].message.content == "Peace. [redacted]"
@@ -248,17 +249,17 @@ def test_answers_are_moderated_before_they_are_told(
     tool = {"type": "function", "function": {"name": "act", "parameters": {"type": "object", "properties": {}}}}
     with pytest.raises(openai.BadRequestError, match=told):
         chat.chat.completions.create(model=stack.name, messages=ask, tools=[tool])
-    guard(stack, moderation=moderator(beta, on="both"))
+    guard(stack, moderation=moderator | {"on": "both"})
     with pytest.raises(openai.BadRequestError, match="the request was refused by moderation"):
         chat.chat.completions.create(model=stack.name, messages=ask)
     assert alpha.received() == 6
 
 
 def test_streams_are_refused_where_answers_are_moderated_unless_they_are_let_pass(
-    gateway: Gateway, make_stack: MakeStack, alpha: Simulator, beta: Simulator
+    gateway: Gateway, make_stack: MakeStack, alpha: Simulator, beta: Simulator, moderator: dict
 ) -> None:
     stack = make_stack(alpha)
-    guard(stack, CARD, moderation=moderator(beta, on="response"))
+    guard(stack, CARD, moderation=moderator | {"on": "response"})
     chat, claude, gemini = gateway.openai(), gateway.anthropic(), gateway.genai()
     alpha.always(text=f"There was violence. {NUMBER}")
     told = "answers are moderated, which a stream cannot be"
@@ -272,7 +273,7 @@ def test_streams_are_refused_where_answers_are_moderated_unless_they_are_let_pas
     with pytest.raises(errors.ClientError, match=told):
         list(gemini.models.generate_content_stream(model=stack.name, contents="Hello"))
     assert (alpha.received(), beta.received()) == (0, 0)
-    guard(stack, CARD, moderation=moderator(beta, on="response", streams="allow"))
+    guard(stack, CARD, moderation=moderator | {"on": "response", "streams": "allow"})
     stream = chat.chat.completions.create(model=stack.name, messages=asked("Hello"), stream=True)
     text = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
     assert text == "There was violence. [redacted]", "rules hold for it"
@@ -282,14 +283,14 @@ def test_streams_are_refused_where_answers_are_moderated_unless_they_are_let_pas
 
 
 def test_an_answer_that_cannot_be_moderated(
-    gateway: Gateway, make_stack: MakeStack, alpha: Simulator, beta: Simulator
+    gateway: Gateway, make_stack: MakeStack, alpha: Simulator, beta: Simulator, moderator: dict
 ) -> None:
     stack = make_stack(alpha)
     beta.always(status=500)
     client = gateway.openai(max_retries=2)
-    guard(stack, moderation=moderator(beta, on="response", on_failure="allow"))
+    guard(stack, moderation=moderator | {"on": "response", "on_failure": "allow"})
     client.chat.completions.create(model=stack.name, messages=asked("Hello"))
-    guard(stack, moderation=moderator(beta, on="response"))
+    guard(stack, moderation=moderator | {"on": "response"})
     with pytest.raises(openai.InternalServerError, match="the answer could not be moderated") as refused:
         client.chat.completions.create(model=stack.name, messages=asked("Hello"))
     assert refused.value.status_code == 503
@@ -298,10 +299,10 @@ def test_an_answer_that_cannot_be_moderated(
 
 
 def test_the_texts_of_uploads_are_guarded_and_their_files_are_not(
-    gateway: Gateway, make_stack: MakeStack, alpha: Simulator, beta: Simulator
+    gateway: Gateway, make_stack: MakeStack, alpha: Simulator, beta: Simulator, moderator: dict
 ) -> None:
     stack = make_stack(alpha)
-    guard(stack, CARD, DENIED, moderation=moderator(beta))
+    guard(stack, CARD, DENIED, moderation=moderator)
     client = gateway.openai()
     picture = b"Voldemort \xff " + NUMBER.encode()
     edit = client.images.edit(model=stack.name, prompt=f"A dog {NUMBER}", image=("Voldemort.png", picture), size="1024x1024")
