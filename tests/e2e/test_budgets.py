@@ -105,7 +105,7 @@ def test_a_spent_budget_is_told_as_each_sdk_knows_it(
 
 def test_a_budget_is_used_up_without_a_pause(stack: Stack) -> None:
     """No request is refused for money that is counted twice while its row comes into the books."""
-    for total in range(3, 13):
+    for total in range(3, 7):
         key = stack.gateway.admin.key(f"ci {total}", budgets={"total": str(total * COST)})
         served = [ask(stack.gateway, stack, key["key"]) for _ in range(total + 1)]
         assert served == [True] * total + [False]
