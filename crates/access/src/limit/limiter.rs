@@ -377,7 +377,7 @@ fn standing(limit: u64, window: &mut Window, now: Step) -> Standing {
     Standing {
         limit,
         remaining: limit.saturating_sub(window.sum(now)),
-        reset: time(window.until(0, now)),
+        reset: time(window.until_empty(now)),
     }
 }
 

@@ -51,6 +51,31 @@ fn a_minute_lets_as_many_pass_as_the_limit_says_and_tells_when_the_next_does() {
 }
 
 #[test]
+fn a_limit_is_whole_again_when_the_last_that_counts_is_a_minute_old() {
+    let begin = Instant::now();
+    let limiter = Limiter::new(begin);
+    let rules = [key(Some(3), None)];
+    let reset = |after: f64| match limiter.admit(&rules, 0, begin + seconds(after)) {
+        Ok(admission) => (admission.standings, Some(admission)),
+        Err(limited) => (limited.standings, None),
+    };
+    let told = |standings: Standings| standings.requests.unwrap().reset;
+    let (first, _) = reset(0.0);
+    assert_eq!(told(first), seconds(60.5));
+    let (second, admission) = reset(10.0);
+    assert_eq!(told(second), seconds(60.5));
+    let (_, third) = reset(10.0);
+    assert_eq!(told(reset(30.0).0), seconds(40.5), "of the second");
+    admission.unwrap().refund(begin + seconds(30.0));
+    third.unwrap().refund(begin + seconds(30.0));
+    let (fourth, admission) = reset(30.0);
+    assert_eq!(told(fourth), seconds(60.5));
+    admission.unwrap().refund(begin + seconds(30.0));
+    let none = limiter.accounts(begin + seconds(59.0));
+    assert_eq!(none[0].requests, [(118, 1)], "the first alone");
+}
+
+#[test]
 fn tokens_are_reserved_settled_and_given_back() {
     let begin = Instant::now();
     let limiter = Limiter::new(begin);

@@ -77,6 +77,20 @@ impl Window {
             .filter(|(_, count)| *count > 0)
     }
 
+    /// Steps until nothing is left of what came, if nothing comes.
+    pub(super) fn until_empty(&mut self, now: Step) -> u64 {
+        self.advance(now);
+        if self.sum == 0 {
+            return 0;
+        }
+        // From the newest on, which is where something is as long as requests come.
+        let ages = 0..STEPS.min(self.newest + 1);
+        let last = ages
+            .into_iter()
+            .find(|age| self.counts[Self::at(self.newest - age)] > 0);
+        last.map_or(0, |age| STEPS - age)
+    }
+
     /// Steps until no more than `most` are left of what came, if nothing comes.
     pub(super) fn until(&mut self, most: u64, now: Step) -> u64 {
         self.advance(now);
