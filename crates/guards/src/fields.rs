@@ -95,18 +95,10 @@ fn requests() -> On {
     On::Request
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes what may be left out by reference"
-)]
 fn is_requests(on: &On) -> bool {
     *on == requests()
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes what may be left out by reference"
-)]
 fn is_deny(streams: &Streams) -> bool {
     *streams == Streams::Deny
 }
