@@ -56,7 +56,7 @@ bench: ## Load benchmark beside bare proxies and nginx, of SCENARIOS=usual (or a
 	case "$(SCENARIOS)" in *all*|*postgres*) databases="$$(tests/databases)"; eval "$$databases";; esac
 	"$(TARGET)/release/bench" run --gateway "$(TARGET)/release/gateway" --rounds 3 --seconds 1.5 \
 		--scenarios "$(or $(SCENARIOS),usual)" --out "$(TARGET)/bench.json" --plot "$(TARGET)/bench.svg"
-	cargo bench --locked -p router -p protocol -p health -p stats --bench '*' -- --warm-up-time 0.3 --measurement-time 0.7
+	cargo bench --locked -p router -p protocol -p health -p stats -p access -p budgets --bench '*' -- --warm-up-time 0.3 --measurement-time 0.7
 
 soak: ## Mixed traffic, faults, outages and changes for MINUTES=5 on DATABASE=postgres (or sqlite), then the books
 	cargo build --release --locked -p gateway -p migrator -p bench

@@ -1,8 +1,10 @@
 """Guards on content: what is denied and redacted, in each protocol, whole and streamed, and who else is asked."""
 
+import base64
 from pathlib import Path
 
 import anthropic
+import httpx
 import openai
 import pytest
 from google.genai import errors
@@ -27,6 +29,14 @@ def guard(stack: Stack, *rules: dict, **guards) -> None:
 
 def asked(text: str) -> list[dict]:
     return [{"role": "user", "content": text}]
+
+
+@pytest.fixture
+def moderator(beta: Simulator, tmp_path: Path) -> dict:
+    """Beta as a moderation endpoint."""
+    key = tmp_path / "moderation-key"
+    key.write_text(PROVIDER_KEY)
+    return {"url": f"{beta.base_url}/moderations", "api_key": f"file:{key}"}
 
 
 def texts(gateway: Gateway, model: str, prompt: str) -> dict[str, str]:
@@ -166,13 +176,10 @@ def test_guards_of_a_key_and_of_all(make_gateway: MakeGateway, alpha: Simulator)
 
 
 def test_moderation(
-    gateway: Gateway, make_stack: MakeStack, alpha: Simulator, beta: Simulator, tmp_path: Path
+    gateway: Gateway, make_stack: MakeStack, alpha: Simulator, beta: Simulator, moderator: dict
 ) -> None:
     stack = make_stack(alpha)
-    key = tmp_path / "moderation-key"
-    key.write_text(PROVIDER_KEY)
-    moderation = {"url": f"{beta.base_url}/moderations", "model": "mod-1", "api_key": f"file:{key}"}
-    guard(stack, CARD, moderation=moderation)
+    guard(stack, CARD, moderation=moderator | {"model": "mod-1"})
     client = gateway.openai()
     client.chat.completions.create(model=stack.name, messages=asked(f"Peace. {NUMBER}"))
     [request] = beta.seen()
@@ -208,6 +215,118 @@ def test_a_moderation_endpoint_that_does_not_answer(
     assert gateway.metrics()[failed] >= before + 2
 
 
+def test_answers_are_moderated_before_they_are_told(
+    gateway: Gateway, make_stack: MakeStack, alpha: Simulator, beta: Simulator, moderator: dict
+) -> None:
+    stack = make_stack(alpha)
+    guard(stack, CARD, moderation=moderator | {"on": "response"})
+    chat, claude, gemini, ask = gateway.openai(), gateway.anthropic(), gateway.genai(), asked("Tell of violence")
+    alpha.always(text=f"Peace. {NUMBER}")
+    assert chat.chat.completions.create(model=stack.name, messages=ask).choices[0].message.content == "Peace. [redacted]"
+    [request] = beta.seen()
+    assert request.body == {"input": "Peace. [redacted]"}, "the answer, redacted, and not the request"
+    alpha.always(text="There was violence.")
+    told = "the answer was withheld by moderation"
+    with pytest.raises(openai.BadRequestError, match=told) as refused:
+        chat.chat.completions.create(model=stack.name, messages=ask)
+    assert refused.value.type == "invalid_request_error"
+    with pytest.raises(openai.BadRequestError, match=told):
+        chat.responses.create(model=stack.name, input="Tell of violence")
+    with pytest.raises(anthropic.BadRequestError, match=told) as refused:
+        claude.messages.create(model=stack.name, max_tokens=99, messages=ask)
+    assert refused.value.body["error"]["type"] == "invalid_request_error"
+    with pytest.raises(errors.ClientError, match=told) as refused:
+        gemini.models.generate_content(model=stack.name, contents="Tell of violence")
+    assert (refused.value.code, refused.value.status) == (400, "INVALID_ARGUMENT")
+    rows = stack.rows(5)[1:]
+    for row in rows:
+        assert (row["status_code"], row["error_class"]) == (400, "guard_denied")
+        assert row["completion_tokens"] > 0, "it has answered, and is paid for it"
+        assert [attempt["error_class"] for attempt in row["attempts"]] == [None]
+    assert gateway.metrics()['gateway_guards_total{stage="response",result="denied"}'] >= 4
+    # Of the arguments of tools it is asked too; of both it may be.
+    alpha.always(tool_calls=[{"name": "act", "arguments": {"with": "violence"}}])
+    tool = {"type": "function", "function": {"name": "act", "parameters": {"type": "object", "properties": {}}}}
+    with pytest.raises(openai.BadRequestError, match=told):
+        chat.chat.completions.create(model=stack.name, messages=ask, tools=[tool])
+    guard(stack, moderation=moderator | {"on": "both"})
+    with pytest.raises(openai.BadRequestError, match="the request was refused by moderation"):
+        chat.chat.completions.create(model=stack.name, messages=ask)
+    assert alpha.received() == 6
+
+
+def test_streams_are_refused_where_answers_are_moderated_unless_they_are_let_pass(
+    gateway: Gateway, make_stack: MakeStack, alpha: Simulator, beta: Simulator, moderator: dict
+) -> None:
+    stack = make_stack(alpha)
+    guard(stack, CARD, moderation=moderator | {"on": "response"})
+    chat, claude, gemini = gateway.openai(), gateway.anthropic(), gateway.genai()
+    alpha.always(text=f"There was violence. {NUMBER}")
+    told = "answers are moderated, which a stream cannot be"
+    with pytest.raises(openai.BadRequestError, match=told) as refused:
+        chat.chat.completions.create(model=stack.name, messages=asked("Hello"), stream=True)
+    assert refused.value.param == "stream"
+    with pytest.raises(openai.BadRequestError, match=told):
+        chat.responses.create(model=stack.name, input="Hello", stream=True)
+    with pytest.raises(anthropic.BadRequestError, match=told):
+        claude.messages.create(model=stack.name, max_tokens=99, messages=asked("Hello"), stream=True)
+    with pytest.raises(errors.ClientError, match=told):
+        list(gemini.models.generate_content_stream(model=stack.name, contents="Hello"))
+    assert (alpha.received(), beta.received()) == (0, 0)
+    guard(stack, CARD, moderation=moderator | {"on": "response", "streams": "allow"})
+    stream = chat.chat.completions.create(model=stack.name, messages=asked("Hello"), stream=True)
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+    assert text == "There was violence. [redacted]", "rules hold for it"
+    assert beta.received() == 0
+    with pytest.raises(openai.BadRequestError, match="withheld by moderation"):
+        chat.chat.completions.create(model=stack.name, messages=asked("Hello"))
+
+
+def test_an_answer_that_cannot_be_moderated(
+    gateway: Gateway, make_stack: MakeStack, alpha: Simulator, beta: Simulator, moderator: dict
+) -> None:
+    stack = make_stack(alpha)
+    beta.always(status=500)
+    client = gateway.openai(max_retries=2)
+    guard(stack, moderation=moderator | {"on": "response", "on_failure": "allow"})
+    client.chat.completions.create(model=stack.name, messages=asked("Hello"))
+    guard(stack, moderation=moderator | {"on": "response"})
+    with pytest.raises(openai.InternalServerError, match="the answer could not be moderated") as refused:
+        client.chat.completions.create(model=stack.name, messages=asked("Hello"))
+    assert refused.value.status_code == 503
+    assert alpha.received() == 2, "no SDK pays twice for it"
+    assert sorted(row["error_class"] or "" for row in stack.rows(2)) == ["", "guard_failed"]
+
+
+def test_the_texts_of_uploads_are_guarded_and_their_files_are_not(
+    gateway: Gateway, make_stack: MakeStack, alpha: Simulator, beta: Simulator, moderator: dict
+) -> None:
+    stack = make_stack(alpha)
+    guard(stack, CARD, DENIED, moderation=moderator)
+    client = gateway.openai()
+    picture = b"Voldemort \xff " + NUMBER.encode()
+    edit = client.images.edit(model=stack.name, prompt=f"A dog {NUMBER}", image=("Voldemort.png", picture), size="1024x1024")
+    assert base64.b64decode(edit.data[0].b64_json) == picture
+    assert beta.seen()[-1].body == {"input": "A dog [redacted]"}
+    sound = ("a.wav", b"RIFF" + bytes(range(256)))
+    with pytest.raises(openai.BadRequestError, match="refused by the content guard 'names'"):
+        client.audio.transcriptions.create(model=stack.name, file=sound, prompt="Said by Voldemort")
+    with pytest.raises(openai.BadRequestError, match="refused by moderation"):
+        client.audio.transcriptions.create(model=stack.name, file=sound, prompt="Of violence")
+    # A text that claims to be a file, and one that nobody can read.
+    form = {"model": (None, stack.name), "image": picture, "prompt": ("a.txt", b"Voldemort")}
+    headers = {"authorization": f"Bearer {client.api_key}"}
+    edits = f"{str(client.base_url).rstrip('/')}/images/edits"
+    answer = httpx.post(edits, files=form, headers=headers)
+    assert (answer.status_code, "content guard 'names'" in answer.text) == (400, True), answer.text
+    answer = httpx.post(edits, files=form | {"prompt": (None, b"\xff")}, headers=headers)
+    assert (answer.status_code, "no text in UTF-8" in answer.text) == (400, True), answer.text
+    assert alpha.received() == 1
+    guard(stack)
+    answer = httpx.post(edits, files=form, headers=headers)
+    assert answer.status_code == 200, answer.text
+
+
 def test_guards_are_checked_by_name(gateway: Gateway, make_stack: MakeStack) -> None:
     stack = make_stack()
     for guards, field in [
@@ -217,6 +336,8 @@ def test_guards_are_checked_by_name(gateway: Gateway, make_stack: MakeStack) -> 
         ({"rules": [CARD | {"action": "shout"}]}, "guards.rules[0].action"),
         ({"moderation": {"url": "http://169.254.169.254/"}}, "guards.moderation.url"),
         ({"moderation": {"url": "http://m", "api_key": "sk-bare"}}, "guards.moderation.api_key"),
+        ({"moderation": {"url": "http://m", "on": "answers"}}, "guards.moderation.on"),
+        ({"moderation": {"url": "http://m", "streams": "hold"}}, "guards.moderation.streams"),
         ({"rule": []}, "guards.rule"),
     ]:
         for path, body in ((f"/policies/{stack.model['id']}", {}), ("/keys", {"name": "k"})):

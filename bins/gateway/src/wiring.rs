@@ -27,7 +27,7 @@ use stats::Tail;
 use telemetry::{alerts, traces};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use upstream::{BaseUrl, Clients, Connections};
+use upstream::{Clients, Connections};
 
 use self::telling::Accounts;
 use crate::{
@@ -419,11 +419,12 @@ fn guards(settings: &Settings, catalog: &Catalog) -> anyhow::Result<Option<Arc<G
     let Some(fields) = &settings.guards else {
         return Ok(None);
     };
-    if let Some(moderation) = &fields.moderation {
-        BaseUrl::parse(&moderation.url, settings.provider_networks)
-            .context("GATEWAY_GUARDS: moderation.url")?;
+    let (secrets, networks) = (catalog.secrets(), settings.provider_networks);
+    let guards = catalog::guards_of(fields, secrets, networks).context("GATEWAY_GUARDS")?;
+    let moderation = guards.as_ref().and_then(|it| it.moderation.as_ref());
+    if let Some(Err(reason)) = moderation.map(|moderation| &moderation.url) {
+        bail!("GATEWAY_GUARDS: moderation.url: {reason}");
     }
-    let guards = catalog::guards_of(fields, catalog.secrets()).context("GATEWAY_GUARDS")?;
     Ok(guards.map(Arc::new))
 }
 

@@ -1,15 +1,16 @@
 //! Guards on content, as the admin API takes them.
 
+use catalog::moderation_url;
 use guards::{Guards, GuardsFields};
 use serde_json::Value;
-use upstream::{BaseUrl, NetworkPolicy};
+use upstream::NetworkPolicy;
 
 use crate::{
     auth::{Caller, Role},
     error::Error,
 };
 
-/// Whether who calls may have these guards take the place of those. A moderation endpoint gets to read requests, and a secret of
+/// Whether who calls may have these guards take the place of those. A moderation endpoint gets to read requests and answers, and a secret of
 /// the machine's as its key: both are for admins to give away, as with providers.
 pub(crate) fn must_be_allowed(
     caller: &Caller,
@@ -33,11 +34,12 @@ pub(crate) fn stored(
         return Ok(None);
     };
     let invalid = |field: &str, reason: String| Error::invalid(format!("guards.{field}"), reason);
-    let guards = Guards::of(&fields, |_| Ok(String::new().into()))
+    let open = |_: &str| Ok(String::new().into());
+    let guards = Guards::of(&fields, open, |url| moderation_url(url, networks))
         .map_err(|error| invalid(&error.field, error.reason))?;
-    if let Some(moderation) = &fields.moderation {
-        BaseUrl::parse(&moderation.url, networks)
-            .map_err(|error| invalid("moderation.url", error.to_string()))?;
+    let moderation = guards.as_ref().and_then(|it| it.moderation.as_ref());
+    if let Some(Err(reason)) = moderation.map(|moderation| &moderation.url) {
+        return Err(invalid("moderation.url", reason.clone()));
     }
     let stored = guards.map(|_| serde_json::to_value(fields));
     stored

@@ -29,7 +29,7 @@ fn account(criterion: &mut Criterion) {
     criterion.bench_function("reserve and settle in an account", |bencher| {
         bencher.iter(|| {
             let reservation = account.reserve(black_box(1_000), now);
-            reservation.unwrap().settle(black_box(0));
+            reservation.unwrap().settle(black_box(0), now);
         });
     });
 }

@@ -26,6 +26,8 @@ use crate::{BudgetMetrics, Settings};
 
 /// How soon it is worth trying again when the database is away.
 const COME_BACK: Duration = Duration::from_secs(1);
+/// How long a request that finds too little waits for what is on its way to the books, where it counts twice for a moment.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Why a request may not be served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +68,7 @@ pub struct Charge {
 impl Charge {
     /// The request has ended, and cost so many nano-USD. Gives whom its record has to name as the one it was charged to.
     pub fn settle(self, cost: i64) -> Uuid {
-        self.reservation.settle(cost);
+        self.reservation.settle(cost, now());
         self.holder
     }
 }
@@ -100,6 +102,8 @@ pub(crate) struct Entry {
     pub(crate) account: Arc<Account>,
     /// Told when a turn is over.
     pub(crate) turned: Notify,
+    /// Told when something has come into the books.
+    booked: Notify,
     /// Whether a turn is asked for that has not begun.
     pub(crate) is_queued: AtomicBool,
 }
@@ -155,6 +159,7 @@ impl Budgets {
                     let entry = Arc::new(Entry {
                         account: Arc::new(account),
                         turned: Notify::new(),
+                        booked: Notify::new(),
                         is_queued: AtomicBool::new(false),
                     });
                     self.wake(&entry);
@@ -223,26 +228,44 @@ impl Budgets {
 
     /// Waits for the worker to lease more.
     async fn wait(&self, entry: &Arc<Entry>, amount: i64) -> Result<Reservation, Refusal> {
-        let deadline = Instant::now() + self.shared.settings.patience;
+        let begun = Instant::now();
+        let deadline = begun + self.shared.settings.patience;
         loop {
-            let turned = entry.turned.notified();
+            let (turned, booked) = (entry.turned.notified(), entry.booked.notified());
             if let Some(reservation) = entry.account.reserve(amount, now()) {
                 return Ok(reservation);
             }
             match entry.account.lacks(amount, now()) {
                 Lacking::Money { period, cap, left } => {
-                    return Err(Refusal::Exceeded {
+                    let refusal = Refusal::Exceeded {
                         period,
                         cap,
                         left,
                         cost: amount,
-                    });
+                    };
+                    let until = deadline.min(begun + LOOK_AGAIN);
+                    let is_settling = entry.account.is_settling(now());
+                    let is_booked = entry.account.is_booked();
+                    if !(is_settling || is_booked) || Instant::now() >= until {
+                        return Err(refusal);
+                    }
+                    let mut more = booked;
+                    if is_booked {
+                        entry.account.want(amount);
+                        self.wake(entry);
+                        more = turned;
+                    }
+                    if timeout_at(until, more).await.is_err() {
+                        return Err(refusal);
+                    }
                 }
                 Lacking::Books => return Err(Refusal::Unavailable),
-                Lacking::Unknown => self.wake(entry),
-            }
-            if timeout_at(deadline, turned).await.is_err() {
-                return Err(Refusal::Unavailable);
+                Lacking::Unknown => {
+                    self.wake(entry);
+                    if timeout_at(deadline, turned).await.is_err() {
+                        return Err(Refusal::Unavailable);
+                    }
+                }
             }
         }
     }
@@ -287,6 +310,7 @@ impl Bookings for Budgets {
         }
         if let Some(entry) = self.shared.accounts.load().by_name.get(key_name) {
             entry.account.book(cost);
+            entry.booked.notify_waiters();
         }
     }
 }

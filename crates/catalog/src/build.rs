@@ -21,7 +21,7 @@ use sea_orm::{
     AccessMode, DatabaseConnection, DbBackend, DbErr, EntityTrait, IsolationLevel, TransactionTrait,
 };
 use serde::{Deserialize, Serialize};
-use upstream::Clients;
+use upstream::{Clients, NetworkPolicy};
 
 use crate::{
     Model, Policy, Provider, ProviderError, Secrets, Snapshot, guarding, outside::OutsideFiles,
@@ -111,7 +111,7 @@ impl Rows {
         let models: Vec<(Model, u32)> = self
             .models
             .into_iter()
-            .map(|row| model_of(row, &policies, secrets))
+            .map(|row| model_of(row, &policies, secrets, clients.policy()))
             .collect();
         let mut providers = HashMap::new();
         let mut problems = HashMap::new();
@@ -145,7 +145,7 @@ impl Rows {
         let keys = self
             .keys
             .into_iter()
-            .flat_map(|row| keys_of(row, secrets))
+            .flat_map(|row| keys_of(row, secrets, clients.policy()))
             .chain(fixed_keys.iter().cloned());
         Ok(Snapshot {
             version: self.version,
@@ -168,6 +168,7 @@ fn model_of(
     row: model::Model,
     policies: &HashMap<i64, routing_policy::Model>,
     secrets: &Secrets,
+    networks: NetworkPolicy,
 ) -> (Model, u32) {
     let timeout = Duration::from_secs(
         row.timeout
@@ -185,7 +186,7 @@ fn model_of(
         },
     );
     let column = policies.get(&row.id).and_then(|row| row.guards.as_ref());
-    let guards = guarding::of_column(column, secrets);
+    let guards = guarding::of_column(column, secrets, networks);
     if let Err(error) = &guards {
         tracing::error!(model.name = row.name, %error, "a model's guards cannot be obeyed; it is not served");
     }
@@ -307,9 +308,13 @@ fn association_of(row: model_provider::Model) -> AssociationSpec {
 
 /// A key by its hash, and for a while after a rotation by its previous one too. One whose row is damaged is left out: better
 /// one caller turned away than one let in for too much.
-fn keys_of(row: api_key::Model, secrets: &Secrets) -> Vec<(KeyHash, ClientKey)> {
-    let (Some(hash), Ok(key)) = (KeyHash::from_hex(&row.key_hash), client_key(&row, secrets))
-    else {
+fn keys_of(
+    row: api_key::Model,
+    secrets: &Secrets,
+    networks: NetworkPolicy,
+) -> Vec<(KeyHash, ClientKey)> {
+    let key = client_key(&row, secrets, networks);
+    let (Some(hash), Ok(key)) = (KeyHash::from_hex(&row.key_hash), key) else {
         tracing::error!(
             key.id = row.id,
             key.name = row.name,
@@ -326,7 +331,11 @@ fn keys_of(row: api_key::Model, secrets: &Secrets) -> Vec<(KeyHash, ClientKey)> 
     previous.into_iter().chain([(hash, key)]).collect()
 }
 
-fn client_key(row: &api_key::Model, secrets: &Secrets) -> Result<ClientKey, serde_json::Error> {
+fn client_key(
+    row: &api_key::Model,
+    secrets: &Secrets,
+    networks: NetworkPolicy,
+) -> Result<ClientKey, serde_json::Error> {
     type Listed = Result<Option<HashSet<String>>, serde_json::Error>;
     let names = |list: &Option<sea_orm::JsonValue>| -> Listed {
         list.as_ref().map(HashSet::deserialize).transpose()
@@ -352,7 +361,7 @@ fn client_key(row: &api_key::Model, secrets: &Secrets) -> Result<ClientKey, serd
         allowed_providers: names(&row.allowed_providers)?,
         budget,
         limits,
-        guards: guarding::of_column(row.guards.as_ref(), secrets)
+        guards: guarding::of_column(row.guards.as_ref(), secrets, networks)
             .map_err(serde::de::Error::custom)?,
         record_bodies: row.record_bodies,
     })

@@ -29,7 +29,7 @@ pub mod version;
 pub use build::Error;
 pub use call::{Call, Way};
 pub use file::FileError;
-pub use guarding::guards_of;
+pub use guarding::{guards_of, moderation_url};
 pub use heartbeat::Heartbeat;
 pub use kind::ProviderKind;
 pub use policy::{Clocks, Policy, PolicyError};

@@ -9,7 +9,7 @@ pub struct GuardsFields {
     /// What text is searched for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<RuleFields>,
-    /// Who is asked about requests.
+    /// Who else is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moderation: Option<ModerationFields>,
 }
@@ -42,7 +42,7 @@ pub enum Action {
     Deny,
 }
 
-/// Where a pattern is looked for.
+/// What is looked at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum On {
@@ -53,6 +53,16 @@ pub enum On {
     /// In both.
     #[default]
     Both,
+}
+
+impl On {
+    pub(crate) fn requests(self) -> bool {
+        self != Self::Response
+    }
+
+    pub(crate) fn answers(self) -> bool {
+        self != Self::Request
+    }
 }
 
 /// A moderation endpoint.
@@ -70,9 +80,38 @@ pub struct ModerationFields {
     /// How long it may take, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// What becomes of requests while it does not answer.
+    /// What it is asked about; requests alone if nothing is said.
+    #[serde(default = "requests", skip_serializing_if = "is_requests")]
+    pub on: On,
+    /// What becomes of requests, and of answers, while it does not answer.
     #[serde(default)]
     pub on_failure: OnFailure,
+    /// What becomes of requests for streams, where it is asked about answers.
+    #[serde(default, skip_serializing_if = "is_deny")]
+    pub streams: Streams,
+}
+
+fn requests() -> On {
+    On::Request
+}
+
+fn is_requests(on: &On) -> bool {
+    *on == requests()
+}
+
+fn is_deny(streams: &Streams) -> bool {
+    *streams == Streams::Deny
+}
+
+/// What becomes of requests for streams, which nobody can be asked about before they are told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Streams {
+    /// They are told without asking.
+    Allow,
+    /// They are refused.
+    #[default]
+    Deny,
 }
 
 /// What becomes of requests while a moderation endpoint does not answer.

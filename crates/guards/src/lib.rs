@@ -1,7 +1,7 @@
 //! What may be said to models and by them: rules that redact or deny what matches a pattern, and who else is asked.
 //!
-//! Pure: texts in, texts or a [`Denial`] out. Where the texts stand in a request or an answer, and how a moderation
-//! endpoint is called, is not known here.
+//! Pure: texts in, texts or a [`Denial`] out. Where the texts stand in a request or an answer, and where and how a
+//! moderation endpoint is called, is not known here.
 //!
 //! - Patterns are searched for in linear time, and compiled ones are bounded in size, so that no pattern and no text can
 //!   hold up a process.
@@ -16,7 +16,8 @@
 //! let fields: GuardsFields = serde_json::from_str(
 //!     r#"{"rules": [{"name": "cards", "pattern": "\\d{4}-\\d{4}", "action": "redact"}]}"#,
 //! )?;
-//! let guards = Guards::of(&fields, |_| unreachable!("it refers to no secret"))?.unwrap();
+//! let no_secret = |_: &str| unreachable!("it refers to none");
+//! let guards = Guards::of(&fields, no_secret, |_| unreachable!("nobody is asked"))?.unwrap();
 //! let screen = Screen::new(guards.of_responses()).unwrap();
 //! assert_eq!(screen.whole("pay with 1234-5678!")?, "pay with [redacted]!");
 //!
@@ -34,7 +35,9 @@ mod rule;
 mod screen;
 mod window;
 
-pub use fields::{Action, GuardError, GuardsFields, ModerationFields, On, OnFailure, RuleFields};
+pub use fields::{
+    Action, GuardError, GuardsFields, ModerationFields, On, OnFailure, RuleFields, Streams,
+};
 pub use rule::{Guards, Moderation, Rule};
 pub use screen::{Denial, Screen};
 pub use window::Window;

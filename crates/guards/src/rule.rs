@@ -2,10 +2,13 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
+use http::Uri;
 use regex::{Regex, RegexBuilder};
 use secrecy::SecretString;
 
-use crate::{Action, GuardError, GuardsFields, ModerationFields, On, OnFailure, RuleFields};
+use crate::{
+    Action, GuardError, GuardsFields, ModerationFields, On, OnFailure, RuleFields, Streams,
+};
 
 /// Rules in one set.
 const MOST_RULES: usize = 50;
@@ -38,23 +41,26 @@ pub struct Rule {
 /// A moderation endpoint that can be asked.
 #[derive(Debug)]
 pub struct Moderation {
-    /// Where it is. Whether that may be connected to is the caller's to judge.
-    pub url: String,
+    /// Where it is; an error where it may not be, so that it cannot be asked.
+    pub url: Result<Uri, String>,
     /// Its key; an error where that cannot be had, so that it cannot be asked.
     pub key: Result<Option<SecretString>, String>,
     /// Sent as `model`.
     pub model: Option<String>,
     /// How long it may take.
     pub timeout: Duration,
-    /// What becomes of requests while it does not answer.
+    /// What becomes of requests, and of answers, while it does not answer.
     pub on_failure: OnFailure,
+    /// What becomes of requests for streams, where it is asked about answers.
+    pub streams: Streams,
+    on: On,
 }
 
 /// The guards of a model, of a key or of all.
 #[derive(Debug)]
 pub struct Guards {
     rules: Vec<Arc<Rule>>,
-    /// Who is asked about requests.
+    /// Who else is asked.
     pub moderation: Option<Moderation>,
     fields: GuardsFields,
 }
@@ -68,13 +74,15 @@ impl PartialEq for Guards {
 impl Eq for Guards {}
 
 impl Guards {
-    /// Reads guards; `None` where nothing is guarded. `open` answers with the secret behind a reference.
+    /// Reads guards; `None` where nothing is guarded. `open` answers with the secret behind a reference, `locate` with the
+    /// address that a URL is of, if that may be connected to.
     ///
     /// # Errors
     /// A field does not hold what it should.
     pub fn of(
         fields: &GuardsFields,
         open: impl Fn(&str) -> Result<SecretString, String>,
+        locate: impl Fn(&str) -> Result<Uri, String>,
     ) -> Result<Option<Self>, GuardError> {
         if fields.rules.len() > MOST_RULES {
             let reason = format!("must not have more than {MOST_RULES} entries");
@@ -90,8 +98,9 @@ impl Guards {
             rules.push(Arc::new(Rule::of(rule, &format!("rules[{index}]."))?));
         }
         let moderation = fields.moderation.as_ref();
+        let moderation = moderation.map(|it| Moderation::of(it, open, locate));
         let guards = Self {
-            moderation: moderation.map(|it| Moderation::of(it, open)).transpose()?,
+            moderation: moderation.transpose()?,
             rules,
             fields: fields.clone(),
         };
@@ -101,12 +110,12 @@ impl Guards {
 
     /// The rules for what clients send.
     pub fn of_requests(&self) -> impl Iterator<Item = &Arc<Rule>> {
-        self.rules.iter().filter(|rule| rule.on != On::Response)
+        self.rules.iter().filter(|rule| rule.on.requests())
     }
 
     /// The rules for what models answer.
     pub fn of_responses(&self) -> impl Iterator<Item = &Arc<Rule>> {
-        self.rules.iter().filter(|rule| rule.on != On::Request)
+        self.rules.iter().filter(|rule| rule.on.answers())
     }
 
     /// As they are written down.
@@ -136,7 +145,7 @@ impl Rule {
             Some(_) => {}
         }
         let longest = parsed.properties().maximum_len();
-        if fields.on != On::Request && longest.is_none_or(|longest| longest > LONGEST_MATCH) {
+        if fields.on.answers() && longest.is_none_or(|longest| longest > LONGEST_MATCH) {
             let reason = format!(
                 "must match at most {LONGEST_MATCH} bytes to be looked for in answers, which are held back for as long: \
                 write a{{1,64}} in place of a+, or look in requests only"
@@ -179,6 +188,7 @@ impl Moderation {
     fn of(
         fields: &ModerationFields,
         open: impl Fn(&str) -> Result<SecretString, String>,
+        locate: impl Fn(&str) -> Result<Uri, String>,
     ) -> Result<Self, GuardError> {
         let key = fields.api_key.as_deref();
         if key.is_some_and(|key| !key.starts_with("env:") && !key.starts_with("file:")) {
@@ -192,12 +202,26 @@ impl Moderation {
             return Err(error("moderation.timeout_ms", reason));
         }
         Ok(Self {
-            url: fields.url.clone(),
+            url: locate(&fields.url),
             key: key.map(open).transpose(),
             model: fields.model.clone(),
             timeout: Duration::from_millis(timeout),
             on_failure: fields.on_failure,
+            streams: fields.streams,
+            on: fields.on,
         })
+    }
+
+    /// Whether it is asked about requests.
+    #[must_use]
+    pub fn is_of_requests(&self) -> bool {
+        self.on.requests()
+    }
+
+    /// Whether it is asked about answers.
+    #[must_use]
+    pub fn is_of_answers(&self) -> bool {
+        self.on.answers()
     }
 }
 
@@ -222,9 +246,13 @@ mod tests {
 
     fn guards(fields: serde_json::Value) -> Result<Option<Guards>, GuardError> {
         let fields: GuardsFields = serde_json::from_value(fields).unwrap();
-        Guards::of(&fields, |reference| match reference {
+        let open = |reference: &str| match reference {
             "env:KEY" => Ok("secret".into()),
             _ => Err("is not set".to_owned()),
+        };
+        Guards::of(&fields, open, |url| match url {
+            "http://closed" => Err("is closed".to_owned()),
+            url => Ok(url.parse().unwrap()),
         })
     }
 
@@ -301,5 +329,48 @@ mod tests {
         };
         assert!(matches!(of("env:KEY"), Ok(Some(_))));
         assert_eq!(of("env:OTHER").unwrap_err(), "is not set");
+    }
+
+    fn moderation(fields: serde_json::Value) -> Moderation {
+        let guards = guards(json!({ "moderation": fields })).unwrap().unwrap();
+        guards.moderation.unwrap()
+    }
+
+    #[test]
+    fn an_address_that_may_not_be_asked_is_remembered_as_such() {
+        let of = |url: &str| moderation(json!({"url": url})).url;
+        assert_eq!(of("http://m/v1").unwrap(), "http://m/v1");
+        assert_eq!(of("http://closed").unwrap_err(), "is closed");
+    }
+
+    #[test]
+    fn moderation_is_of_requests_unless_more_is_said() {
+        let asked = |fields| {
+            let moderation = moderation(fields);
+            (moderation.is_of_requests(), moderation.is_of_answers())
+        };
+        assert_eq!(asked(json!({"url": "http://m"})), (true, false));
+        for (on, expected) in [
+            ("request", (true, false)),
+            ("response", (false, true)),
+            ("both", (true, true)),
+        ] {
+            assert_eq!(asked(json!({"url": "http://m", "on": on})), expected);
+        }
+        let streams = |fields| moderation(fields).streams;
+        assert_eq!(streams(json!({"url": "http://m"})), Streams::Deny);
+        let allowed = json!({"url": "http://m", "streams": "allow"});
+        assert_eq!(streams(allowed), Streams::Allow);
+    }
+
+    #[test]
+    fn what_moderation_was_before_it_knew_answers_is_written_as_before() {
+        let before = json!({"url": "http://m", "on_failure": "deny"});
+        let fields: ModerationFields = serde_json::from_value(before.clone()).unwrap();
+        assert_eq!(serde_json::to_value(fields).unwrap(), before);
+        let after =
+            json!({"url": "http://m", "on": "both", "on_failure": "deny", "streams": "allow"});
+        let fields: ModerationFields = serde_json::from_value(after.clone()).unwrap();
+        assert_eq!(serde_json::to_value(fields).unwrap(), after);
     }
 }

@@ -99,7 +99,9 @@ mod tests {
             })
             .collect();
         let fields: GuardsFields = serde_json::from_value(json!({"rules": rules})).unwrap();
-        let guards = Guards::of(&fields, |_| unreachable!()).unwrap().unwrap();
+        let guards = Guards::of(&fields, |_| unreachable!(), |_| unreachable!())
+            .unwrap()
+            .unwrap();
         Screen::new(guards.of_responses()).unwrap()
     }
 

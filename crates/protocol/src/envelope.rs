@@ -11,10 +11,12 @@ use crate::{
 mod edit;
 mod field;
 mod foreign;
+mod form_texts;
 mod multipart;
 mod place;
 mod reader;
 
+pub use form_texts::rewrite_form_texts;
 use place::Place;
 use reader::Reader;
 

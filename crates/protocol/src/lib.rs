@@ -46,7 +46,7 @@ mod usage;
 
 pub use count::{read_count, read_count_request, write_count_answer};
 pub use endpoint::{Endpoint, Operation, Protocol};
-pub use envelope::{Envelope, Needs, Orchestration, Outgoing};
+pub use envelope::{Envelope, Needs, Orchestration, Outgoing, rewrite_form_texts};
 pub use error::{ClientError, ErrorKind, Malformed, RequestError, Unusable};
 pub use feature::{Carry, Feature, Refusal, Row, TABLE, document};
 pub use format::Format;

@@ -326,7 +326,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Whether a text is bytes in base64: an image, a sound or a file, in whose letters anything can be found.
-fn is_media(text: &str) -> bool {
+pub(crate) fn is_media(text: &str) -> bool {
     /// Shorter ones may be words.
     const SHORTEST: usize = 256;
     let is_base64 =

@@ -6,9 +6,12 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use guards::{Guards, Moderation, OnFailure};
-use protocol::{ClientError, Denied, ErrorKind, Speaker, Window, rewrite_texts};
-use upstream::Clients;
+use guards::{Guards, Moderation, OnFailure, Streams};
+use protocol::{
+    ClientError, Denied, Envelope, ErrorKind, RequestError, Speaker, Window, rewrite_form_texts,
+    rewrite_texts,
+};
+use upstream::Client;
 
 use crate::{answer::Answered, attempts::Success, error::Error, ledger::Ledger, moderation};
 
@@ -45,6 +48,8 @@ pub(crate) mod result {
 #[derive(Debug)]
 pub(crate) struct Guard<'a> {
     sets: [Option<&'a Guards>; 3],
+    /// The content type of a request that is a form.
+    form: Option<&'a str>,
     /// What its answer has to pass.
     pub(crate) screen: Option<Screen>,
 }
@@ -54,8 +59,8 @@ pub(crate) struct Guard<'a> {
 pub(crate) struct Screen(guards::Screen);
 
 impl<'a> Guard<'a> {
-    /// The guards that hold; `None` where none do.
-    pub(crate) fn of(sets: [Option<&'a Guards>; 3]) -> Option<Self> {
+    /// The guards that hold for a request, which may be a form of this content type; `None` where none do.
+    pub(crate) fn of(sets: [Option<&'a Guards>; 3], form: Option<&'a str>) -> Option<Self> {
         if sets.iter().all(Option::is_none) {
             return None;
         }
@@ -63,7 +68,20 @@ impl<'a> Guard<'a> {
         Some(Self {
             screen: guards::Screen::new(rules).map(Screen),
             sets,
+            form,
         })
+    }
+
+    /// Refuses a request for a stream that would have to be moderated before it is told.
+    pub(crate) fn check_stream(&self, envelope: &Envelope<'_>) -> Result<(), Error> {
+        let endpoints = self.endpoints(Stage::Response);
+        if !envelope.stream || endpoints.iter().all(|it| it.streams == Streams::Allow) {
+            return Ok(());
+        }
+        let message = "answers are moderated, which a stream cannot be; ask for a whole answer";
+        let mut error = ClientError::new(ErrorKind::InvalidRequest, message);
+        error.param = Some("stream".to_owned());
+        Err(error.into())
     }
 
     /// What is sent in the place of a request's body; `None` where it stays.
@@ -72,7 +90,18 @@ impl<'a> Guard<'a> {
         let Some(screen) = guards::Screen::new(rules).map(Screen) else {
             return Ok(None);
         };
-        let redacted = rewrite_texts(body, Speaker::Client, |text| screen.look(text));
+        let look = |text: &str| screen.look(text);
+        let redacted = match self.form {
+            None => rewrite_texts(body, Speaker::Client, look),
+            Some(form) => {
+                let look = |text: &str| look(text).map_err(Stop::Denied);
+                match rewrite_form_texts(form, body, look) {
+                    Err(Stop::Unread(error)) => return Err(error.into()),
+                    Err(Stop::Denied(denied)) => Err(denied),
+                    Ok(redacted) => Ok(redacted),
+                }
+            }
+        };
         judged(redacted, Stage::Request, ledger)
     }
 
@@ -80,76 +109,148 @@ impl<'a> Guard<'a> {
     pub(crate) async fn moderate(
         &self,
         body: &Bytes,
-        clients: &Clients,
+        client: &Client,
         ledger: &Ledger,
     ) -> Result<(), Error> {
-        let mut text = None;
-        for set in self.sets.into_iter().flatten() {
-            let Some(endpoint) = &set.moderation else {
-                continue;
-            };
-            let text = text.get_or_insert_with(|| text_of(body));
-            if !text.is_empty() {
-                moderate(endpoint, text, clients, ledger).await?;
+        let endpoints = self.endpoints(Stage::Request);
+        if endpoints.is_empty() {
+            return Ok(());
+        }
+        let text = said(|see| match self.form {
+            None => rewrite_texts(body, Speaker::Client, see),
+            Some(form) => rewrite_form_texts(form, body, see),
+        })?;
+        moderate(&endpoints, &text, Stage::Request, client, ledger).await
+    }
+
+    /// An answer as it may be told, where it is whole; a stream is screened on its way.
+    async fn answer(
+        &self,
+        mut success: Success,
+        client: &Client,
+        ledger: &Ledger,
+    ) -> Result<Success, Error> {
+        let Answered::Whole { body, .. } = &mut success.answered else {
+            return Ok(success);
+        };
+        if let Some(screen) = &self.screen {
+            let redacted = rewrite_texts(body, Speaker::Model, |text| screen.look(text));
+            if let Some(redacted) = judged(redacted, Stage::Response, ledger)? {
+                *body = redacted;
             }
         }
-        Ok(())
+        let endpoints = self.endpoints(Stage::Response);
+        if !endpoints.is_empty() {
+            let text = said(|see| rewrite_texts(body, Speaker::Model, see))?;
+            moderate(&endpoints, &text, Stage::Response, client, ledger).await?;
+        }
+        Ok(success)
+    }
+
+    /// Who is to be asked.
+    fn endpoints(&self, stage: Stage) -> Vec<&'a Moderation> {
+        let sets = self.sets.into_iter().flatten();
+        let endpoints = sets.filter_map(|set| set.moderation.as_ref());
+        let is_asked = |it: &&Moderation| match stage {
+            Stage::Request => it.is_of_requests(),
+            Stage::Response => it.is_of_answers(),
+        };
+        endpoints.filter(is_asked).collect()
     }
 }
 
-/// An answer as it may be told, where it is whole; a stream is screened on its way.
-pub(crate) fn screened(
+/// An answer as it may be told by the guards of its request.
+pub(crate) async fn screened(
     guard: Option<&Guard<'_>>,
-    mut success: Success,
+    success: Success,
+    client: &Client,
     ledger: &Ledger,
 ) -> Result<Success, Error> {
-    let screen = guard.and_then(|guard| guard.screen.as_ref());
-    if let (Some(screen), Answered::Whole { body, .. }) = (screen, &mut success.answered) {
-        let redacted = rewrite_texts(body, Speaker::Model, |text| screen.look(text));
-        if let Some(redacted) = judged(redacted, Stage::Response, ledger)? {
-            *body = redacted;
-        }
+    match guard {
+        None => Ok(success),
+        Some(guard) => Box::pin(guard.answer(success, client, ledger)).await,
     }
-    Ok(success)
 }
 
-/// Everything that a request says.
-fn text_of(body: &Bytes) -> String {
+/// Why looking at a form ends early.
+enum Stop {
+    /// A text of it may not be said.
+    Denied(Denied),
+    /// A text of it cannot be read.
+    Unread(RequestError),
+}
+
+impl From<RequestError> for Stop {
+    fn from(error: RequestError) -> Self {
+        Self::Unread(error)
+    }
+}
+
+/// What looks at a text, and leaves it.
+type See<'s> = &'s mut dyn FnMut(&str) -> Result<Option<String>, RequestError>;
+
+/// All the texts that `show` shows.
+fn said(
+    show: impl FnOnce(See<'_>) -> Result<Option<Bytes>, RequestError>,
+) -> Result<String, RequestError> {
     let mut all = String::new();
-    let seen = rewrite_texts(body, Speaker::Client, |text| {
+    show(&mut |text| {
         if !all.is_empty() {
             all.push('\n');
         }
         all.push_str(text);
-        Ok::<_, std::convert::Infallible>(None)
-    });
-    let Ok(_) = seen;
-    all
+        Ok(None)
+    })?;
+    Ok(all)
 }
 
+/// Asks each of `endpoints` about a text, if there is any.
 async fn moderate(
-    endpoint: &Moderation,
+    endpoints: &[&Moderation],
     text: &str,
-    clients: &Clients,
+    stage: Stage,
+    client: &Client,
     ledger: &Ledger,
 ) -> Result<(), Error> {
-    match moderation::is_flagged(endpoint, text, clients).await {
-        Ok(false) => Ok(()),
-        Ok(true) => {
-            ledger.guarded(Stage::Request, result::DENIED);
-            let message = "the request was refused by moderation";
-            Err(Error::new(ErrorKind::InvalidRequest, DENIED, message))
-        }
-        Err(error) => {
-            ledger.guarded(Stage::Request, result::FAILED);
-            tracing::warn!(error, "a moderation endpoint does not answer");
-            match endpoint.on_failure {
-                OnFailure::Allow => Ok(()),
-                OnFailure::Deny => {
-                    let message = "the request could not be moderated";
-                    Err(Error::new(ErrorKind::Unavailable, FAILED, message))
+    if text.is_empty() {
+        return Ok(());
+    }
+    for endpoint in endpoints {
+        match moderation::is_flagged(endpoint, text, client).await {
+            Ok(false) => {}
+            Ok(true) => {
+                ledger.guarded(stage, result::DENIED);
+                let message = match stage {
+                    Stage::Request => "the request was refused by moderation",
+                    Stage::Response => "the answer was withheld by moderation",
+                };
+                return Err(Error::new(ErrorKind::InvalidRequest, DENIED, message));
+            }
+            Err(error) => {
+                ledger.guarded(stage, result::FAILED);
+                tracing::warn!(error, "a moderation endpoint does not answer");
+                if endpoint.on_failure == OnFailure::Deny {
+                    return Err(unmoderated(stage));
                 }
             }
+        }
+    }
+    Ok(())
+}
+
+/// Nobody could say whether a text may be said.
+fn unmoderated(stage: Stage) -> Error {
+    match stage {
+        Stage::Request => {
+            let message = "the request could not be moderated";
+            Error::new(ErrorKind::Unavailable, FAILED, message)
+        }
+        Stage::Response => {
+            let message = "the answer could not be moderated";
+            let mut error = Error::new(ErrorKind::Unavailable, FAILED, message);
+            // It is paid for already; whether to pay again is for people to say, not for an SDK.
+            error.is_final = true;
+            error
         }
     }
 }

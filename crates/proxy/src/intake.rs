@@ -101,18 +101,19 @@ pub(crate) fn scan<'a>(
     headers: &HeaderMap,
     body: &'a [u8],
 ) -> Result<Envelope<'a>, Error> {
-    let content_type = headers
-        .get(http::header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let is_form = content_type
-        .get(..FORM.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(FORM));
-    if is_form && endpoint.operation() == Operation::Forward {
+    if let Some(content_type) = form(endpoint, headers) {
         return Ok(Envelope::scan_multipart(endpoint, content_type, body)?);
     }
     let path_model = path_model.map(Cow::Borrowed);
     Ok(Envelope::scan(endpoint, path_model, body)?)
+}
+
+/// The content type of an upload.
+pub(crate) fn form(endpoint: Endpoint, headers: &HeaderMap) -> Option<&str> {
+    let content_type = headers.get(http::header::CONTENT_TYPE)?.to_str().ok()?;
+    let start = content_type.get(..FORM.len())?;
+    let is_form = start.eq_ignore_ascii_case(FORM);
+    (is_form && endpoint.operation() == Operation::Forward).then_some(content_type)
 }
 
 const FORM: &str = "multipart/form-data";

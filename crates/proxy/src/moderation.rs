@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::time::timeout;
-use upstream::{BaseUrl, Clients, Pieces, TransportSettings};
+use upstream::{Client, Pieces};
 
 use crate::attempt::USER_AGENT;
 
@@ -26,27 +26,24 @@ struct Verdict {
     flagged: bool,
 }
 
-/// Whether the endpoint flags `text`. Connections are kept by `clients`, whose policy says where it may be.
+/// Whether the endpoint flags `text`. Connections are kept by `client`, whose policy says what may be connected to.
 ///
 /// # Errors
 /// It gave no verdict in time; why is for the log.
 pub(crate) async fn is_flagged(
     moderation: &Moderation,
     text: &str,
-    clients: &Clients,
+    client: &Client,
 ) -> Result<bool, String> {
-    let asking = ask(moderation, text, clients);
+    let asking = ask(moderation, text, client);
     match timeout(moderation.timeout, Box::pin(asking)).await {
         Ok(answer) => answer,
         Err(_) => Err("no answer in time".to_owned()),
     }
 }
 
-async fn ask(moderation: &Moderation, text: &str, clients: &Clients) -> Result<bool, String> {
-    let request = || request(moderation, text, clients);
-    let client = clients
-        .get(&TransportSettings::default())
-        .map_err(|error| error.to_string())?;
+async fn ask(moderation: &Moderation, text: &str, client: &Client) -> Result<bool, String> {
+    let request = || request(moderation, text);
     let sent = match client.send(request()?, moderation.timeout).await {
         // It may just have closed the connection as idle.
         Err(error) if error.may_repeat() => {
@@ -68,13 +65,8 @@ async fn ask(moderation: &Moderation, text: &str, clients: &Clients) -> Result<b
     Ok(answer.results.iter().any(|verdict| verdict.flagged))
 }
 
-fn request(
-    moderation: &Moderation,
-    text: &str,
-    clients: &Clients,
-) -> Result<Request<Pieces>, String> {
-    let url = BaseUrl::parse(&moderation.url, clients.policy());
-    let url = url.map_err(|error| error.to_string())?.join("");
+fn request(moderation: &Moderation, text: &str) -> Result<Request<Pieces>, String> {
+    let url = moderation.url.clone()?;
     let mut body = Map::new();
     body.insert("input".to_owned(), text.into());
     if let Some(model) = &moderation.model {
@@ -83,7 +75,7 @@ fn request(
     let body: Bytes = Value::Object(body).to_string().into();
     let mut request = Request::new(Pieces::from(vec![body]));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = url.map_err(|error| error.to_string())?;
+    *request.uri_mut() = url;
     let headers = request.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,

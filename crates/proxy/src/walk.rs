@@ -21,7 +21,7 @@ use protocol::{Endpoint, Envelope, ErrorKind};
 use router::{BudgetStanding, Capabilities, Plan, ProviderId, RetryBudget, Route, Strategy};
 use stats::Recorder;
 use tokio_util::sync::CancellationToken;
-use upstream::{Clients, NetworkPolicy};
+use upstream::{Client, Clients, NetworkPolicy, TransportSettings};
 use uuid::Uuid;
 
 use crate::{
@@ -105,7 +105,7 @@ struct Inner {
     /// For addresses that come from requests.
     public: Clients,
     /// For moderation endpoints.
-    moderators: Clients,
+    moderator: Arc<Client>,
 }
 
 impl Proxy {
@@ -113,11 +113,13 @@ impl Proxy {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let budget = RetryBudget::new(clock::now());
+        let moderators = Clients::new(parts.catalog.clients().policy());
+        let moderator = moderators.get(&TransportSettings::default());
         Self {
             inner: Arc::new(Inner {
                 counting: Counting::new(parts.counter.clone()),
                 counts: Counts::new(parts.limiter.clone(), parts.shared.clone()),
-                moderators: Clients::new(parts.catalog.clients().policy()),
+                moderator: moderator.expect("without settings none of them can be wrong"),
                 parts,
                 budget,
                 admission: Arc::default(),
@@ -380,7 +382,7 @@ impl Proxy {
     ) -> Result<(), Error> {
         match guard {
             None => Ok(()),
-            Some(guard) => guard.moderate(body, &self.inner.moderators, ledger).await,
+            Some(guard) => guard.moderate(body, &self.inner.moderator, ledger).await,
         }
     }
 
@@ -424,11 +426,14 @@ impl Proxy {
             request.caller.guards.as_deref(),
             model.and_then(|model| model.guards.as_deref()),
         ];
-        let guard = Guard::of(sets);
+        let guard = Guard::of(sets, intake::form(request.endpoint, &request.head.headers));
         let guard = guard.as_ref();
         let redacted = match guard {
             None => None,
-            Some(guard) => guard.request(request.body, ledger)?,
+            Some(guard) => {
+                guard.check_stream(envelope)?;
+                guard.request(request.body, ledger)?
+            }
         };
         let Some(body) = &redacted else {
             return self.find(request, envelope, guard, ledger, resuming).await;
@@ -523,7 +528,7 @@ impl Proxy {
         if self.has_place_now(&result).await {
             result = attempts::run(&tools, &ask, plan()?, ledger).await;
         }
-        let success = guard::screened(guard, result?, ledger)?;
+        let success = guard::screened(guard, result?, &self.inner.moderator, ledger).await?;
         Ok(Answer::Providers {
             as_array: ask.as_array,
             success,

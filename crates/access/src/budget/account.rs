@@ -3,7 +3,10 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicI64, AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
     time::{Duration, Instant},
 };
@@ -20,6 +23,9 @@ use super::{
 pub(super) const IDLE: Duration = Duration::from_secs(5);
 /// How long what the books said is believed before they are asked again.
 const BELIEVED: Duration = Duration::from_millis(500);
+/// How long after the last request that cost something rows are thought to be on their way to the books: what takes longer
+/// is not worth waiting for.
+const UNDER_WAY: Duration = Duration::from_secs(5);
 /// Shortest time between two turns that nobody waits for.
 const PACE: Duration = Duration::from_secs(1);
 
@@ -37,6 +43,10 @@ pub struct Account {
     pub(super) free: AtomicI64,
     /// Nano-USD that were spent here and have come into the books since the last turn.
     pub(super) booked: AtomicI64,
+    /// Nano-USD that were spent here and have not come into the books.
+    spent: AtomicI64,
+    /// When a request that cost something last ended, in milliseconds.
+    spent_at: AtomicU64,
     /// Below it there should be a turn.
     pub(super) low: AtomicI64,
     /// Until when the lease may be spent, in milliseconds.
@@ -63,6 +73,13 @@ pub(super) struct Slow {
     pub(super) turned: Option<(Instant, bool)>,
     /// The first days of the periods that a warning was given for.
     pub(super) warned: ByPeriod<Option<NaiveDate>>,
+}
+
+impl Slow {
+    fn want(&mut self, amount: i64) {
+        self.wanted = self.wanted.saturating_add(amount);
+        self.least = Some(self.least.map_or(amount, |least| least.min(amount)));
+    }
 }
 
 /// Why a request gets no money.
@@ -93,6 +110,8 @@ impl Account {
             began: now,
             free: AtomicI64::new(0),
             booked: AtomicI64::new(0),
+            spent: AtomicI64::new(0),
+            spent_at: AtomicU64::new(0),
             low: AtomicI64::new(0),
             valid_until: AtomicU64::new(0),
             used_at: AtomicU64::new(0),
@@ -168,14 +187,34 @@ impl Account {
                 left: outlook.room.max(0).saturating_add(free),
             };
         }
-        slow.wanted = slow.wanted.saturating_add(amount);
-        slow.least = Some(slow.least.map_or(amount, |least| least.min(amount)));
+        slow.want(amount);
         Lacking::Unknown
+    }
+
+    /// Has the next turn bring `amount`, whatever the last one learnt.
+    pub fn want(&self, amount: i64) {
+        self.slow().want(amount);
     }
 
     /// What was spent here has come into the books.
     pub fn book(&self, cost: i64) {
+        // In this order, so that who sees that it is under way no more sees that it has come.
         self.booked.fetch_add(cost.max(0), Relaxed);
+        self.spent.fetch_sub(cost.max(0), Release);
+    }
+
+    /// Whether what was spent here is on its way to the books. When it arrives it is counted there, and as leased too until a
+    /// turn: a request that finds too little may find more then.
+    #[must_use]
+    pub fn is_settling(&self, now: Instant) -> bool {
+        let since = self.millis(now).saturating_sub(self.spent_at.load(Relaxed));
+        self.spent.load(Acquire) > 0 && u128::from(since) < UNDER_WAY.as_millis()
+    }
+
+    /// Whether what was spent here has come into the books since the last turn, which counted it twice if it saw it.
+    #[must_use]
+    pub fn is_booked(&self) -> bool {
+        self.booked.load(Relaxed) > 0
     }
 
     /// Whether so little is left that a turn should be taken before it is missed.
@@ -196,9 +235,7 @@ impl Account {
             return false;
         }
         let is_newly_idle = self.is_idle(now) && turned < self.last_use() + IDLE;
-        !is_good
-            || self.booked.load(Relaxed) > 0
-            || (slow.held > 0 && (since >= ttl / 4 || is_newly_idle))
+        !is_good || self.is_booked() || (slow.held > 0 && (since >= ttl / 4 || is_newly_idle))
     }
 
     /// Whether the last turn came to a good end, or none has been taken.
@@ -257,9 +294,15 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// The request has ended, and cost this; what it did not cost is free again.
-    pub fn settle(mut self, cost: i64) {
-        self.rest = self.rest.saturating_sub(cost.max(0));
+    /// The request has ended at `now`, and cost this; what it did not cost is free again.
+    pub fn settle(mut self, cost: i64, now: Instant) {
+        let cost = cost.max(0);
+        self.rest = self.rest.saturating_sub(cost);
+        if cost > 0 {
+            let account = &self.account;
+            account.spent_at.store(account.millis(now), Relaxed);
+            account.spent.fetch_add(cost, Relaxed);
+        }
     }
 }
 

@@ -122,7 +122,7 @@ impl World {
                 let replica = &mut self.replicas[at];
                 if !replica.running.is_empty() {
                     let (reservation, cost, day) = replica.running.remove(0);
-                    reservation.settle(cost);
+                    reservation.settle(cost, self.now);
                     replica.rows.push((cost, day));
                 }
             }

@@ -176,7 +176,7 @@ fn what_was_not_spent_is_free_again_and_what_was_stays_leased_until_it_is_in_the
     let held = [case.reserve(100).unwrap(), case.reserve(50).unwrap()];
     assert!(case.reserve(1).is_none());
     let [first, second] = held;
-    first.settle(30);
+    first.settle(30, case.now);
     drop(second);
     assert!(case.reserve(121).is_none());
     assert_eq!(case.turn(0, 0), 150, "for a moment all is kept");
@@ -192,7 +192,7 @@ fn a_request_that_cost_more_than_was_thought_is_made_up_for() {
     let case = Case::of(1_000);
     case.lacks(1_000);
     assert_eq!(case.turn(0, 0), 1_000);
-    case.reserve(1_000).unwrap().settle(1_200);
+    case.reserve(1_000).unwrap().settle(1_200, case.now);
     assert!(case.reserve(1).is_none());
     assert_eq!(case.turn(0, 0), 1_200);
     let lacking = Lacking::Money {
@@ -235,13 +235,37 @@ fn what_is_too_little_for_a_request_goes_back_for_others() {
 }
 
 #[test]
+fn what_is_on_its_way_to_the_books_is_known_until_a_turn_has_seen_it() {
+    let mut case = Case::of(2_000);
+    case.lacks(1_000);
+    case.turn(0, 0);
+    let states = |case: &Case| (case.account.is_settling(case.now), case.account.is_booked());
+    case.reserve(500).unwrap().settle(0, case.now);
+    assert_eq!(states(&case), (false, false), "it cost nothing");
+    case.reserve(1_000).unwrap().settle(1_000, case.now);
+    assert_eq!(states(&case), (true, false));
+    // The row is in the books, and the lease covers it still.
+    case.turn(1_000, 0);
+    assert!(matches!(case.lacks(1_000), Lacking::Money { .. }));
+    case.account.book(1_000);
+    assert_eq!(states(&case), (false, true));
+    case.account.want(1_000);
+    case.turn(1_000, 0);
+    assert_eq!(states(&case), (false, false));
+    assert!(case.reserve(1_000).is_some());
+    case.reserve(0).unwrap().settle(5, case.now);
+    case.now += Duration::from_secs(5);
+    assert_eq!(states(&case), (false, false), "it does not arrive");
+}
+
+#[test]
 fn a_turn_that_fails_lets_who_waits_know() {
     let case = Case::of(100);
     assert_eq!(case.lacks(10), Lacking::Unknown);
     drop(Turn::begin(&case.account, case.now));
     assert_eq!(case.lacks(10), Lacking::Books);
     let credit = case.account.reserve_on_credit(10, case.now);
-    credit.settle(4);
+    credit.settle(4, case.now);
     assert_eq!(case.turn(0, 0), 4 + 100 / 20, "owed, and a share");
 }
 

@@ -9,13 +9,15 @@ use std::{
 
 use super::{
     Change, Rates, Shared,
-    window::{STEP, Step, Window},
+    window::{STEP, STEPS, Step, Window},
 };
 
 /// Parts of the map, so that requests of different keys do not wait for each other.
 const SHARDS: usize = 16;
 /// Scopes of a part at which those that nobody uses are first looked for.
 const SWEEP_FROM: usize = 64;
+/// Steps that news may take to those who count together, on clocks that differ a little.
+const ON_THE_WAY: u64 = 4;
 /// When a request that found too many running may come again.
 const BUSY: Duration = Duration::from_secs(1);
 
@@ -375,7 +377,7 @@ fn standing(limit: u64, window: &mut Window, now: Step) -> Standing {
     Standing {
         limit,
         remaining: limit.saturating_sub(window.sum(now)),
-        reset: time(window.until(0, now)),
+        reset: time(window.until_empty(now)),
     }
 }
 
@@ -399,7 +401,8 @@ impl Admission {
         self
     }
 
-    /// The request has ended, and this many tokens were used.
+    /// The request has ended, and this many tokens were used. What it used beyond its reservation is counted with that; where
+    /// its minute is over, as of now.
     pub fn settle(mut self, used: u64, now: Instant) {
         let step = step(self.epoch, now);
         for held in &self.held {
@@ -439,11 +442,13 @@ impl Admission {
         let Some((shared, step)) = self.shared.take() else {
             return;
         };
+        let present = shared.step();
+        let is_over = present.saturating_sub(step) + ON_THE_WAY >= STEPS;
         let changes = self.held.iter().map(|held| {
             let (requests, tokens) = difference(held);
             Change {
                 scope: held.meter.scope.clone(),
-                step,
+                step: if is_over && tokens > 0 { present } else { step },
                 requests,
                 tokens,
                 running: -i64::from(held.runs),

@@ -51,6 +51,31 @@ fn a_minute_lets_as_many_pass_as_the_limit_says_and_tells_when_the_next_does() {
 }
 
 #[test]
+fn a_limit_is_whole_again_when_the_last_that_counts_is_a_minute_old() {
+    let begin = Instant::now();
+    let limiter = Limiter::new(begin);
+    let rules = [key(Some(3), None)];
+    let reset = |after: f64| match limiter.admit(&rules, 0, begin + seconds(after)) {
+        Ok(admission) => (admission.standings, Some(admission)),
+        Err(limited) => (limited.standings, None),
+    };
+    let told = |standings: Standings| standings.requests.unwrap().reset;
+    let (first, _) = reset(0.0);
+    assert_eq!(told(first), seconds(60.5));
+    let (second, admission) = reset(10.0);
+    assert_eq!(told(second), seconds(60.5));
+    let (_, third) = reset(10.0);
+    assert_eq!(told(reset(30.0).0), seconds(40.5), "of the second");
+    admission.unwrap().refund(begin + seconds(30.0));
+    third.unwrap().refund(begin + seconds(30.0));
+    let (fourth, admission) = reset(30.0);
+    assert_eq!(told(fourth), seconds(60.5));
+    admission.unwrap().refund(begin + seconds(30.0));
+    let none = limiter.accounts(begin + seconds(59.0));
+    assert_eq!(none[0].requests, [(118, 1)], "the first alone");
+}
+
+#[test]
 fn tokens_are_reserved_settled_and_given_back() {
     let begin = Instant::now();
     let limiter = Limiter::new(begin);
@@ -71,6 +96,28 @@ fn tokens_are_reserved_settled_and_given_back() {
     // More than the limit passes when nothing else has come.
     assert!(limiter.admit(&rules, 5000, begin + seconds(59.0)).is_err());
     assert!(limiter.admit(&rules, 5000, begin + seconds(60.5)).is_ok());
+}
+
+#[test]
+fn what_a_long_request_used_beyond_its_reservation_counts_when_it_is_known() {
+    let begin = Instant::now();
+    let limiter = Limiter::new(begin);
+    let rules = [key(Some(100), Some(1000))];
+    let left = |after: f64| {
+        let admission = limiter.admit(&rules, 0, begin + seconds(after)).unwrap();
+        let left = admission.standings.tokens.unwrap().remaining;
+        admission.refund(begin + seconds(after));
+        left
+    };
+    let long = limiter.admit(&rules, 300, begin).unwrap();
+    let short = limiter.admit(&rules, 300, begin).unwrap();
+    assert_eq!(left(60.5), 1000, "the reservations are a minute old");
+    short.settle(200, begin + seconds(90.0));
+    assert_eq!(left(90.0), 1000, "nothing is given back twice");
+    long.settle(900, begin + seconds(90.0));
+    assert_eq!(left(90.0), 400);
+    assert_eq!(left(150.0), 400, "it counts for a minute");
+    assert_eq!(left(150.5), 1000);
 }
 
 #[test]
@@ -247,12 +294,23 @@ fn check_told(step: Option<u64>, end: impl FnOnce(Admission), expected: &[(u64, 
 #[test]
 fn others_are_told_of_each_request_once_and_of_its_end() {
     let now = Instant::now();
-    check_told(Some(7), |it| it.settle(80, now), &[(7, 0, 30, -1)]);
-    check_told(Some(7), |it| it.refund(now), &[(7, -1, -50, -1)]);
-    check_told(Some(7), drop, &[(7, 0, 0, -1)]);
+    check_told(Some(490), |it| it.settle(80, now), &[(490, 0, 30, -1)]);
+    check_told(Some(490), |it| it.refund(now), &[(490, -1, -50, -1)]);
+    check_told(Some(490), drop, &[(490, 0, 0, -1)]);
     let begun = (500, 1, 50, 1);
     check_told(None, |it| it.settle(50, now), &[begun, (500, 0, 0, -1)]);
     check_told(None, drop, &[begun, (500, 0, 0, -1)]);
+    // Of a minute that is over, or will be when they hear of it, what is more comes now, and less is nothing.
+    for old in [0, 500 - STEPS, 500 - STEPS + 3] {
+        check_told(Some(old), |it| it.settle(80, now), &[(500, 0, 30, -1)]);
+        check_told(Some(old), |it| it.settle(20, now), &[(old, 0, -30, -1)]);
+    }
+    let recent = 500 - STEPS + 5;
+    check_told(
+        Some(recent),
+        |it| it.settle(80, now),
+        &[(recent, 0, 30, -1)],
+    );
 }
 
 proptest! {

@@ -56,10 +56,11 @@ impl Window {
         self.newest
     }
 
-    /// Makes what came at `step` that much more or less, if it is in the window still.
+    /// Makes what came at `step` that much more or less. Where that is no more in the window, what is more comes now.
     pub(super) fn correct(&mut self, from: u64, to: u64, step: Step, now: Step) {
         self.advance(now);
         if self.newest.saturating_sub(step) >= STEPS {
+            self.add(to.saturating_sub(from), now);
             return;
         }
         let count = &mut self.counts[Self::at(step)];
@@ -74,6 +75,20 @@ impl Window {
         let ages = (0..STEPS.min(self.newest + 1)).rev();
         ages.map(|age| (age, self.counts[Self::at(self.newest - age)]))
             .filter(|(_, count)| *count > 0)
+    }
+
+    /// Steps until nothing is left of what came, if nothing comes.
+    pub(super) fn until_empty(&mut self, now: Step) -> u64 {
+        self.advance(now);
+        if self.sum == 0 {
+            return 0;
+        }
+        // From the newest on, which is where something is as long as requests come.
+        let ages = 0..STEPS.min(self.newest + 1);
+        let last = ages
+            .into_iter()
+            .find(|age| self.counts[Self::at(self.newest - age)] > 0);
+        last.map_or(0, |age| STEPS - age)
     }
 
     /// Steps until no more than `most` are left of what came, if nothing comes.

@@ -1,11 +1,15 @@
 //! What replicas spend together.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use access::budget::Period;
 use budgets::{Refusal, Settings};
 use chrono::{Datelike, Days, Utc};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
+use stats::Bookings;
 
 use crate::{
     database::TestDatabase,
@@ -19,6 +23,7 @@ on_every_engine!(
     a_restart_forgets_nothing,
     what_a_killed_replica_had_leased_comes_back,
     only_the_days_of_a_period_count,
+    what_is_being_booked_is_waited_for_and_not_for_long,
 );
 
 /// Three replicas of one key, whose budget is so much in all.
@@ -139,6 +144,38 @@ async fn what_a_killed_replica_had_leased_comes_back(on: &TestDatabase) {
     other.end(charge, 6_000);
     other.stop().await;
     assert_eq!(on.spent().await, 10_000);
+}
+
+async fn what_is_being_booked_is_waited_for_and_not_for_long(on: &TestDatabase) {
+    let replica = Replica::start(on, budget(0, 2_000), PATIENT).await;
+    let charge = replica.reserve(1_000).await.unwrap();
+    let holder = charge.settle(1_000);
+    // The row is in the books, and the gateway has not heard of it: for now 1,000 are spent and leased.
+    on.spend(Utc::now().date_naive(), 1_000).await;
+    let begun = Instant::now();
+    let refusal = replica.reserve(1_000).await.unwrap_err();
+    assert!(matches!(refusal, Refusal::Exceeded { .. }), "{refusal:?}");
+    assert!(
+        begun.elapsed() >= Duration::from_millis(200),
+        "{:?}",
+        begun.elapsed()
+    );
+    let heard = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        replica.budgets.booked(holder, "k", 1_000);
+    };
+    let (charge, ()) = join(replica.reserve(1_000), heard).await;
+    let holder = charge.unwrap().settle(1_000);
+    on.spend(Utc::now().date_naive() - Days::new(1), 1_000)
+        .await;
+    replica.budgets.booked(holder, "k", 1_000);
+    let refusal = replica.reserve(1).await.unwrap_err();
+    assert!(
+        matches!(refusal, Refusal::Exceeded { left: 0, .. }),
+        "{refusal:?}"
+    );
+    replica.stop().await;
+    assert_eq!(on.spent().await, 2_000);
 }
 
 async fn only_the_days_of_a_period_count(on: &TestDatabase) {

@@ -144,6 +144,32 @@ async fn the_first_choice_that_has_room_is_taken_together_with_the_rest() {
 }
 
 #[tokio::test]
+async fn what_a_long_request_used_beyond_its_reservation_counts_everywhere() {
+    let wire = Wire::new().await;
+    let (one, two) = (
+        Replica::of_three(&wire).await,
+        Replica::of_three(&wire).await,
+    );
+    let rules = [rule(key(), Some(10), Some(1000), None)];
+    let left = async |replica: &Replica| {
+        let (granted, admission) = replica.ask(&rules, &[], 0).await.unwrap().unwrap();
+        admission.refund(now());
+        granted.standings.tokens.unwrap().remaining
+    };
+    // As of requests that were let pass more than a minute ago.
+    let long = one.admit_earlier(&rules, 100, 130);
+    let short = one.admit_earlier(&rules, 100, 130);
+    assert_eq!(left(&one).await, 1000);
+    short.settle(50, now());
+    long.settle(700, now());
+    until("the other one hears of it", async || {
+        left(&two).await == 400
+    })
+    .await;
+    assert_eq!(left(&one).await, 400);
+}
+
+#[tokio::test]
 async fn a_minute_later_there_is_room_again() {
     let wire = Wire::new().await;
     let replica = Replica::of_three(&wire).await;

@@ -119,6 +119,12 @@ impl Replica {
         }))
     }
 
+    /// As a request that was let pass by all together so many steps ago.
+    pub(crate) fn admit_earlier(&self, rules: &[Rule], tokens: u64, ago: u64) -> Admission {
+        let entered = self.limiter.enter(rules, tokens, now());
+        entered.shared(&self.shared, Some(self.shared.step() - ago))
+    }
+
     /// As a request is let pass: by all together, or by this gateway's part.
     pub(crate) async fn admit(&self, rules: &[Rule], tokens: u64) -> Option<Admission> {
         match self.ask(rules, &[], tokens).await {

@@ -5,6 +5,7 @@ import { Field, text } from "./ui.js";
 const ACTIONS = () => [["redact", t("Redact")], ["deny", t("Deny")]];
 const SIDES = () => [["both", t("requests and answers")], ["request", t("requests")], ["response", t("answers")]];
 const FAILURES = () => [["deny", t("refused")], ["allow", t("served")]];
+const STREAMS = () => [["deny", t("refused")], ["allow", t("served unasked")]];
 
 /** Fields of the API that the form shows, by which their faults are told. */
 export const guardFields = (guards) => [
@@ -20,7 +21,8 @@ export function guardsOf(guards) {
   const given = guards?.moderation;
   const url = text(given?.url);
   const moderation = url === null ? null : {
-    url, api_key: text(given.api_key), model: text(given.model), on_failure: given.on_failure,
+    url, api_key: text(given.api_key), model: text(given.model), on: given.on ?? "request", on_failure: given.on_failure,
+    streams: given.streams ?? "deny",
     timeout_ms: text(String(given.timeout_ms ?? "")) === null ? null : Number(given.timeout_ms),
   };
   return rules.length || moderation ? { rules, moderation } : null;
@@ -51,7 +53,9 @@ export function Guards({ form }) {
     </div>`)}
     <div class="row"><button type="button" onClick=${() => set({ rules: [...rules, { name: "", pattern: "", action: "redact", on: "both" }] })}>${t("Add a rule")}</button></div>
     <div class="form">
-      ${entry(t("Moderation endpoint"), "guards.moderation.url", moderation.url, (url) => setModeration({ url }), { wide: true, placeholder: "https://", hint: t("Asked about every request, as OpenAI's /v1/moderations; empty asks nobody.") })}
+      ${entry(t("Moderation endpoint"), "guards.moderation.url", moderation.url, (url) => setModeration({ url }), { wide: true, placeholder: "https://", hint: t("Asked as OpenAI's /v1/moderations; empty asks nobody.") })}
+      <${Field} label=${t("It is asked about")}>${(given) => choose(given, moderation.on ?? "request", SIDES(), (on) => setModeration({ on }))}<//>
+      ${moderation.on && moderation.on !== "request" && html`<${Field} label=${t("Requests for streams, whose answers it cannot be asked about, are")}>${(given) => choose(given, moderation.streams ?? "deny", STREAMS(), (streams) => setModeration({ streams }))}<//>`}
       ${entry(t("Where its key is"), "guards.moderation.api_key", moderation.api_key, (api_key) => setModeration({ api_key }), { placeholder: "env:NAME" })}
       ${entry(t("Milliseconds that it may take"), "guards.moderation.timeout_ms", moderation.timeout_ms, (timeout_ms) => setModeration({ timeout_ms }), { type: "number", placeholder: "2000" })}
       <${Field} label=${t("While it does not answer, requests are")}>${(given) => choose(given, moderation.on_failure, FAILURES(), (on_failure) => setModeration({ on_failure }))}<//>

@@ -1,6 +1,6 @@
 //! Forms: `multipart/form-data` (RFC 7578), cut by the boundary of RFC 2046, section 5.1.
 //!
-//! Only the fields that routing needs are read, and only their heads are looked at: files pass as they are.
+//! Only the fields that routing needs are read, and of the others only their heads are looked at: files pass as they are.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -14,7 +14,8 @@ const LONGEST_HEAD: usize = 16 << 10;
 /// Most parts of a form; OpenAI's have a handful of fields and up to 16 images.
 const MOST_PARTS: usize = 1_000;
 
-const NO_BOUNDARY: RequestError = RequestError::Form("the content type names no boundary");
+pub(super) const NO_BOUNDARY: RequestError =
+    RequestError::Form("the content type names no boundary");
 const NOT_CUT: RequestError = RequestError::Form("a part does not end at the boundary");
 
 pub(super) fn scan<'a>(
@@ -94,7 +95,7 @@ fn boolean(field: &str, value: &[u8]) -> Result<bool, RequestError> {
 }
 
 /// The `boundary` of a `multipart/form-data` content type: 1 to 70 characters, quoted or not.
-fn boundary(content_type: &str) -> Option<Vec<u8>> {
+pub(super) fn boundary(content_type: &str) -> Option<Vec<u8>> {
     let (kind, parameters) = content_type.split_once(';')?;
     if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
         return None;
@@ -105,21 +106,29 @@ fn boundary(content_type: &str) -> Option<Vec<u8>> {
 
 /// The value of the parameter `name` in `a=b; c="d"`.
 fn parameter(parameters: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+    let mut values = each_parameter(parameters, name);
+    values.next()
+}
+
+/// Each value of the parameter `name`.
+fn each_parameter<'p>(parameters: &'p [u8], name: &'p [u8]) -> impl Iterator<Item = Vec<u8>> + 'p {
     let mut rest = parameters;
-    while !rest.is_empty() {
-        let end = memchr::memchr2(b'=', b';', rest).unwrap_or(rest.len());
-        let (key, after) = rest.split_at_checked(end)?;
-        let Some(after) = after.strip_prefix(b"=") else {
-            rest = after.get(1..).unwrap_or_default();
-            continue;
-        };
-        let (value, after) = parameter_value(after.trim_ascii_start());
-        if key.trim_ascii().eq_ignore_ascii_case(name) {
-            return Some(value);
+    std::iter::from_fn(move || {
+        while !rest.is_empty() {
+            let end = memchr::memchr2(b'=', b';', rest).unwrap_or(rest.len());
+            let (key, after) = rest.split_at_checked(end)?;
+            let Some(after) = after.strip_prefix(b"=") else {
+                rest = after.get(1..).unwrap_or_default();
+                continue;
+            };
+            let (value, after) = parameter_value(after.trim_ascii_start());
+            rest = after;
+            if key.trim_ascii().eq_ignore_ascii_case(name) {
+                return Some(value);
+            }
         }
-        rest = after;
-    }
-    None
+        None
+    })
 }
 
 /// A token or a quoted string, and what follows its semicolon.
@@ -150,15 +159,16 @@ fn parameter_value(text: &[u8]) -> (Vec<u8>, &[u8]) {
     (value, rest.get(end..).unwrap_or_default())
 }
 
-struct Part {
-    name: Vec<u8>,
-    value: Range<usize>,
+pub(super) struct Part {
+    pub(super) name: Vec<u8>,
+    head: Range<usize>,
+    pub(super) value: Range<usize>,
     /// From its delimiter to the next.
     whole: Range<usize>,
 }
 
 /// Cuts a body into its parts.
-struct Parts<'a> {
+pub(super) struct Parts<'a> {
     body: &'a [u8],
     /// CRLF, two hyphens, and the boundary.
     delimiter: Finder<'static>,
@@ -169,7 +179,7 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn new(body: &'a [u8], boundary: &[u8]) -> Result<Self, RequestError> {
+    pub(super) fn new(body: &'a [u8], boundary: &[u8]) -> Result<Self, RequestError> {
         let delimiter = [b"\r\n--", boundary].concat();
         let first = delimiter.get(2..).unwrap_or_default();
         let delimiter = Finder::new(&delimiter).into_owned();
@@ -186,6 +196,12 @@ impl<'a> Parts<'a> {
             count: 0,
             ended: false,
         })
+    }
+
+    /// Whether these bytes as a value would end before they do.
+    pub(super) fn cut(&self, value: &[u8]) -> bool {
+        // The CRLF that ends the head may begin the delimiter.
+        self.delimiter.find(&[b"\r\n", value].concat()).is_some()
     }
 
     fn next_part(&mut self) -> Result<Option<Part>, RequestError> {
@@ -219,6 +235,7 @@ impl<'a> Parts<'a> {
         let head = bounded.get(..head_len).unwrap_or_default();
         let part = Part {
             name: name(head).unwrap_or_default(),
+            head: head_start..head_start + head_len,
             value: value_start.min(value_end)..value_end,
             whole: self.at..next,
         };
@@ -240,18 +257,60 @@ impl Iterator for Parts<'_> {
     }
 }
 
+impl Part {
+    /// Whether it says that it is a file, and says so plainly: servers read a head with two names or dispositions as one or
+    /// the other.
+    pub(super) fn is_file(&self, body: &[u8]) -> bool {
+        self.is_plain(body) && {
+            let mut dispositions = fields(self.head(body), b"content-disposition");
+            dispositions.any(|value| parameter(value, b"filename").is_some())
+        }
+    }
+
+    /// Whether every server reads the same name from its head.
+    pub(super) fn is_plain(&self, body: &[u8]) -> bool {
+        let dispositions: Vec<_> = fields(self.head(body), b"content-disposition").collect();
+        match dispositions[..] {
+            [value] => each_parameter(value, b"name").count() == 1,
+            _ => false,
+        }
+    }
+
+    /// Whether its value is text as it stands there: UTF-8, not encoded once more.
+    pub(super) fn is_bare(&self, body: &[u8]) -> bool {
+        let any = |value: &[u8], known: &[&str]| {
+            let value = value.trim_ascii();
+            known
+                .iter()
+                .any(|it| value.eq_ignore_ascii_case(it.as_bytes()))
+        };
+        let mut encodings = fields(self.head(body), b"content-transfer-encoding");
+        let mut types = fields(self.head(body), b"content-type");
+        encodings.all(|value| any(value, &["7bit", "8bit", "binary"]))
+            && types.all(|value| {
+                each_parameter(value, b"charset").all(|it| any(&it, &["utf-8", "utf8", "us-ascii"]))
+            })
+    }
+
+    fn head<'b>(&self, body: &'b [u8]) -> &'b [u8] {
+        body.get(self.head.clone()).unwrap_or_default()
+    }
+}
+
 /// The `name` of a part, from its `Content-Disposition`.
 fn name(head: &[u8]) -> Option<Vec<u8>> {
-    head.split(|byte| *byte == b'\n').find_map(|line| {
-        let colon = memchr::memchr(b':', line)?;
-        let (field, value) = line.split_at_checked(colon)?;
-        if !field
-            .trim_ascii()
-            .eq_ignore_ascii_case(b"content-disposition")
-        {
-            return None;
-        }
+    fields(head, b"content-disposition").find_map(|value| {
         let semicolon = memchr::memchr(b';', value)?;
         parameter(value.get(semicolon + 1..)?, b"name")
+    })
+}
+
+/// The values of the header fields of this name.
+fn fields<'h>(head: &'h [u8], name: &'h [u8]) -> impl Iterator<Item = &'h [u8]> {
+    head.split(|byte| *byte == b'\n').filter_map(move |line| {
+        let colon = memchr::memchr(b':', line)?;
+        let (field, value) = line.split_at_checked(colon)?;
+        let is_it = field.trim_ascii().eq_ignore_ascii_case(name);
+        is_it.then(|| value.get(1..).unwrap_or_default())
     })
 }

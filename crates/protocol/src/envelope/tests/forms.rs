@@ -101,6 +101,87 @@ fn heads_and_parts_are_bounded() {
     }
 }
 
+/// What is seen of a form of these parts, and the form where "bad" becomes `better`.
+fn texts(parts: &[&str], better: &str) -> Result<(Vec<String>, Option<String>), RequestError> {
+    let body: String = parts
+        .iter()
+        .map(|part| format!("--x\r\n{part}\r\n"))
+        .collect();
+    let body = Bytes::from(format!("{body}--x--\r\n"));
+    let mut seen = Vec::new();
+    let changed = rewrite_form_texts("multipart/form-data; boundary=x", &body, |text| {
+        seen.push(text.to_owned());
+        let changed = text.contains("bad").then(|| text.replace("bad", better));
+        Ok::<_, RequestError>(changed)
+    })?;
+    let changed = changed.map(|body| String::from_utf8(body.into()).unwrap());
+    Ok((seen, changed))
+}
+
+const MODEL: &str = "Content-Disposition: form-data; name=\"model\"\r\n\r\nbad model";
+const FILE: &str =
+    "Content-Disposition: form-data; name=\"image\"; filename=\"bad.png\"\r\n\r\na bad image";
+
+#[test]
+fn the_texts_of_a_form_are_seen_and_changed_and_neither_its_files_nor_its_settings() {
+    let prompt = "Content-Disposition: form-data; name=\"prompt\"\r\n\r\na bad\r\nword";
+    let new = "content-disposition:form-data;name=newer\r\n\r\nbad";
+    let (seen, changed) = texts(&[MODEL, prompt, FILE, new], "good").unwrap();
+    assert_eq!(seen, ["a bad\r\nword", "bad"]);
+    let expected = format!(
+        "--x\r\n{MODEL}\r\n--x\r\n{}\r\n--x\r\n{FILE}\r\n--x\r\n{}\r\n--x--\r\n",
+        prompt.replace("bad", "good"),
+        new.replace("bad", "good"),
+    );
+    assert_eq!(changed, Some(expected));
+    assert_eq!(texts(&[MODEL, FILE], "good"), Ok((vec![], None)));
+}
+
+#[test]
+fn a_text_of_a_form_hides_behind_no_head() {
+    for head in [
+        "Content-Disposition: form-data; name=\"prompt\"; filename=\"a.png\"",
+        "Content-Disposition: form-data; name=\"size\"; name=\"prompt\"",
+        "Content-Disposition: form-data; name=\"prompt\"; name=\"image\"; filename=\"a.png\"",
+        "Content-Disposition: form-data; name=\"size\"\r\nContent-Disposition: form-data; name=\"prompt\"",
+        "Content-Disposition: form-data; name=\"n\r\nContent-Disposition: form-data; name=\"prompt\"",
+        "Content-Disposition: form-data; name=\"instructions\"; filename*=utf-8''a.png",
+        "Content-Type: text/plain; charset=UTF-8",
+    ] {
+        let (seen, _) = texts(&[MODEL, &format!("{head}\r\n\r\na text")], "").unwrap();
+        assert_eq!(seen, ["a text"], "{head}");
+    }
+}
+
+#[test]
+fn a_text_of_a_form_that_cannot_be_read_is_refused() {
+    let head = "Content-Disposition: form-data; name=\"prompt\"";
+    for more in [
+        "Content-Transfer-Encoding: base64",
+        "Content-Type: text/plain; charset=utf-16le",
+    ] {
+        let error = texts(&[&format!("{head}\r\n{more}\r\n\r\na text")], "").unwrap_err();
+        assert!(error.to_string().contains("no text in UTF-8"), "{error}");
+    }
+    let part = [
+        format!("--x\r\n{head}\r\n\r\n").as_bytes(),
+        b"\xff\r\n--x--",
+    ]
+    .concat();
+    let error = rewrite_form_texts("multipart/form-data; boundary=x", &part.into(), |_| {
+        Err::<_, RequestError>(RequestError::NotAnObject)
+    });
+    assert!(error.unwrap_err().to_string().contains("no text in UTF-8"));
+}
+
+#[test]
+fn a_replacement_completes_no_boundary() {
+    let part = "Content-Disposition: form-data; name=\"prompt\"\r\n\r\n--bad\r\n\r\nmore";
+    let error = texts(&[part], "x").unwrap_err();
+    assert!(error.to_string().contains("holds the boundary"), "{error}");
+    assert!(texts(&[part], "y").unwrap().1.is_some());
+}
+
 proptest! {
     #[test]
     fn a_damaged_form_never_makes_it_panic(cut in any::<prop::sample::Index>(), byte in any::<u8>(), boundary in ".{0,5}") {
@@ -112,6 +193,10 @@ proptest! {
                 let bytes = Bytes::copy_from_slice(body);
                 if let Ok(envelope) = Envelope::scan_multipart(Endpoint::ImageEdits, &content_type, &bytes) {
                     let _ = envelope.splice(&Outgoing::default()).pieces(&bytes);
+                }
+                let seen = rewrite_form_texts(&content_type, &bytes, |text| Ok::<_, RequestError>(Some(text.to_owned())));
+                if let Ok(Some(same)) = seen {
+                    prop_assert_eq!(same, bytes);
                 }
             }
         }
