@@ -46,6 +46,8 @@ pub struct Value<'a> {
     pub raw: &'a str,
     /// Offset of its first byte.
     pub start: usize,
+    /// Whether it is a string with escapes.
+    escaped: bool,
 }
 
 impl<'a> Value<'a> {
@@ -58,7 +60,11 @@ impl<'a> Value<'a> {
     /// The string it holds, if it is one. Escapes that name no character (lone surrogates) give `None` too.
     #[must_use]
     pub fn as_str(&self) -> Option<Cow<'a, str>> {
-        (self.kind == Kind::String).then(|| unescape(self.raw))?
+        match self.kind {
+            Kind::String if self.escaped => serde_json::from_str(self.raw).ok().map(Cow::Owned),
+            Kind::String => Some(Cow::Borrowed(&self.raw[1..self.raw.len() - 1])),
+            _ => None,
+        }
     }
 
     /// The boolean it is, if it is one.
@@ -83,15 +89,6 @@ impl<'a> Value<'a> {
     #[must_use]
     pub fn is_null(&self) -> bool {
         self.kind == Kind::Null
-    }
-}
-
-fn unescape(quoted: &str) -> Option<Cow<'_, str>> {
-    let inner = &quoted[1..quoted.len() - 1];
-    if inner.as_bytes().contains(&b'\\') {
-        serde_json::from_str(quoted).ok().map(Cow::Owned)
-    } else {
-        Some(Cow::Borrowed(inner))
     }
 }
 
@@ -178,8 +175,9 @@ impl<'a> Scanner<'a> {
     pub(crate) fn value(&mut self) -> Scan<Value<'a>> {
         let kind = self.peek()?;
         let start = self.at;
+        let mut escaped = false;
         match kind {
-            Kind::String => self.string()?,
+            Kind::String => escaped = self.string()?,
             Kind::Number => self.number()?,
             Kind::Bool if self.byte() == Some(b't') => self.literal("true")?,
             Kind::Bool => self.literal("false")?,
@@ -201,6 +199,7 @@ impl<'a> Scanner<'a> {
             kind,
             raw: &self.text[start..self.at],
             start,
+            escaped,
         })
     }
 
@@ -233,11 +232,12 @@ impl<'a> Scanner<'a> {
         if self.byte() != Some(b'"') {
             return self.fail("expected a string as key");
         }
-        self.string()?;
+        let escaped = self.string()?;
         let key = Value {
             kind: Kind::String,
             raw: &self.text[start..self.at],
             start,
+            escaped,
         };
         self.space();
         if self.byte() != Some(b':') {
@@ -298,7 +298,8 @@ impl<'a> Scanner<'a> {
         Ok(true)
     }
 
-    fn string(&mut self) -> Scan<()> {
+    /// Skips one; whether it has escapes.
+    fn string(&mut self) -> Scan<bool> {
         let bytes = self.text.as_bytes();
         let mut from = self.at + 1;
         // Names and most values are short: to set out with vector instructions would take longer than to be there.
@@ -306,8 +307,9 @@ impl<'a> Scanner<'a> {
             && bytes[from + length] == b'"'
         {
             self.at = from + length + 1;
-            return Ok(());
+            return Ok(false);
         }
+        let mut escaped = false;
         loop {
             let Some(found) = memchr::memchr2(b'"', b'\\', &bytes[from..]) else {
                 self.at = bytes.len();
@@ -321,8 +323,9 @@ impl<'a> Scanner<'a> {
             let at = from + found;
             if bytes[at] == b'"' {
                 self.at = at + 1;
-                return Ok(());
+                return Ok(escaped);
             }
+            escaped = true;
             from = at + self.escape(at)?;
         }
     }
