@@ -26,7 +26,7 @@ fn begin() -> DateTime<Utc> {
 }
 
 const SPAN: i64 = 12 * 3600;
-const MODELS: [&str; 5] = ["gpt", "GPT", "gpt ", "a 'model' of \u{1f511}", ""];
+const MODELS: [&str; 4] = ["gpt", "GPT", "a 'model' of \u{1f511}", ""];
 
 fn record() -> RequestRecord {
     let mut arrived_at = begin() + TimeDelta::microseconds(fastrand::i64(0..SPAN * 1_000_000));
