@@ -465,7 +465,7 @@ fn log_rollups() -> Table {
         ],
     )
     .index(&["rolled_by", "begins"])
-    .index(&["rolled_by", "model", "provider_id", "begins"])
+    .index(&["model", "provider_id", "begins"])
 }
 
 fn id() -> Column {

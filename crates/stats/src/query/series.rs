@@ -98,10 +98,9 @@ pub async fn series(db: &DatabaseConnection, of: &SeriesOf) -> Result<Series, Er
     gathered.await.map_err(Error::Database)
 }
 
-/// Everything while it comes in.
+/// The steps while their rows come in.
 #[derive(Debug, Default)]
 struct Gathered {
-    all: Open,
     steps: BTreeMap<i64, Open>,
 }
 
@@ -136,7 +135,6 @@ impl Gathered {
             .all(db)
             .await?;
         for row in &rows {
-            self.all.add_rollup(row);
             let begins = row.begins - row.begins.rem_euclid(of.step);
             self.steps.entry(begins).or_default().add_rollup(row);
         }
@@ -172,20 +170,22 @@ impl Gathered {
             .all(db)
             .await?;
         for row in &ended {
-            self.all.add(row);
             self.steps.entry(row.begins).or_default().add(row);
         }
         for row in &first {
-            self.all.add_first(row);
             self.steps.entry(row.begins).or_default().add_first(row);
         }
         Ok(())
     }
 
     fn close(self) -> Series {
+        let mut all = Open::default();
+        for step in self.steps.values() {
+            all.add_step(step);
+        }
         let steps = self.steps.into_iter().map(|(at, step)| (at, step.close()));
         Series {
-            all: self.all.close(),
+            all: all.close(),
             steps: steps.collect(),
         }
     }
@@ -230,6 +230,18 @@ impl Open {
 
     fn add_first(&mut self, row: &First) {
         self.first.add(row.took, row.requests);
+    }
+
+    fn add_step(&mut self, step: &Self) {
+        self.sums.add(&step.sums);
+        for (sums, more) in [
+            (&mut self.latency, &step.latency),
+            (&mut self.first, &step.first),
+        ] {
+            for (took, requests) in &more.0 {
+                sums.add(*took, *requests);
+            }
+        }
     }
 
     fn add_rollup(&mut self, row: &log_rollup::Model) {
