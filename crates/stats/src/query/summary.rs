@@ -211,7 +211,12 @@ fn statement(backend: DbBackend, cover: &Cover, by: RolledBy, most: u64) -> Sele
         };
     }
     if let Some((column, name)) = group {
-        rows = rows.column(column).group_by(column);
+        // SQLite would rather walk the whole index of what is grouped by than look for the ranges; not so for an expression.
+        rows = match backend {
+            DbBackend::Sqlite => rows.group_by(Expr::cust(format!("+{name}"))),
+            _ => rows.group_by(column),
+        };
+        rows = rows.column(column);
         rolled.column(name);
         all.column(name).group_by_col(name);
         all.order_by_expr(Expr::col("requests").sum(), Order::Desc);

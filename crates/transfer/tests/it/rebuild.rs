@@ -182,6 +182,12 @@ async fn ended_at_any_step_the_database_is_what_it_was() {
     }
 }
 
+/// Rows of other rows' making, which are made again of those that were kept.
+async fn derived(scratch: &Scratch) -> i64 {
+    let sql = "SELECT (SELECT COUNT(*) FROM log_periods) + (SELECT COUNT(*) FROM log_rollups)";
+    scratch.number(sql).await
+}
+
 #[tokio::test]
 async fn what_is_lost_is_told_and_stays_in_the_backup() {
     for engine in ENGINES {
@@ -222,11 +228,7 @@ async fn what_is_lost_is_told_and_stays_in_the_backup() {
             }
         };
         assert_eq!(note, 1, "{engine:?}");
-        // What was made of rows is made again of those that were kept.
-        for table in ["log_periods", "log_rollups"] {
-            let sql = format!("SELECT COUNT(*) FROM {table}");
-            assert_eq!(scratch.number(&sql).await, 0, "{engine:?}: {table}");
-        }
+        assert_eq!(derived(&scratch).await, 0, "{engine:?}");
         // Ids of rows that are gone are not given again, and deletions still reach the rows below.
         scratch
             .run("INSERT INTO models (name) VALUES ('next')")
