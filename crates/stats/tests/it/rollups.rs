@@ -77,8 +77,6 @@ async fn spool(database: &TestDatabase, count: usize) {
 }
 
 async fn figures_are_those_of_the_rows(database: &TestDatabase) {
-    let seed = fastrand::get_seed();
-    println!("seed {seed}");
     let db = &database.db;
     for round in 0..8 {
         write(database, fastrand::usize(50..150)).await;
@@ -160,14 +158,8 @@ async fn a_gateway_that_slept_has_little_to_look_at(database: &TestDatabase) {
     let db = &database.db;
     write(database, 30).await;
     let wakes = begin() + TimeDelta::days(20);
-    let started = std::time::Instant::now();
     let done = roll_up(db, wakes).await.unwrap();
     assert!(done > 1800, "{done}");
-    println!(
-        "{:?}: {done} periods in {:?}",
-        database.engine,
-        started.elapsed()
-    );
     // One is looked at only if there may be rows in it: hence few statements, and parts of those alone.
     let parts = log_rollup::Entity::find()
         .filter(log_rollup::Column::RolledBy.eq("all"))
