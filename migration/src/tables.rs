@@ -27,6 +27,8 @@ pub fn schema() -> Schema {
             budget_leases(),
             recorded_bodies(),
             declared_objects(),
+            log_periods(),
+            log_rollups(),
         ],
     }
 }
@@ -425,6 +427,45 @@ fn declared_objects() -> Table {
         ],
     )
     .unique(&["kind", "object_id"])
+}
+
+/// Quarters of an hour of `request_logs`, by the second since 1970 at which they begin. Whatever changes rows of one raises
+/// its version and takes the mark away.
+fn log_periods() -> Table {
+    Table::new(
+        "log_periods",
+        vec![
+            bigint("begins").not_null(),
+            bigint("version").not_null(),
+            boolean("is_rolled_up").not_null().default(false),
+        ],
+    )
+}
+
+/// What the rows of such a quarter add up to: in all, by provider, by model, and by both. The first index is for what is
+/// listed by provider or model, the second for one of them.
+fn log_rollups() -> Table {
+    Table::new(
+        "log_rollups",
+        vec![
+            id(),
+            varchar("rolled_by", 10).not_null(),
+            reference("provider_id"),
+            varchar("model", 100),
+            bigint("begins").not_null(),
+            counter("requests"),
+            counter("successes"),
+            counter("latency_ms"),
+            counter("prompt_tokens"),
+            counter("completion_tokens"),
+            counter("total_tokens"),
+            bigint("cost"),
+            blob("latencies").not_null(),
+            blob("ttfts").not_null(),
+        ],
+    )
+    .index(&["rolled_by", "begins"])
+    .index(&["model", "provider_id", "begins"])
 }
 
 fn id() -> Column {

@@ -15,6 +15,8 @@ pub mod config_version;
 pub mod declared_object;
 pub mod key_usage;
 pub mod lease;
+pub mod log_period;
+pub mod log_rollup;
 pub mod model;
 pub mod model_provider;
 pub mod price;

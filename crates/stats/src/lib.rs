@@ -7,6 +7,8 @@
 //!   whose answer was lost is recognised when it comes again.
 //! - Every figure of `provider_stats` and `key_usage` is the sum over the rows' attempts of that UTC day; [`counted`] is
 //!   the rule that reads success or failure off a stored attempt.
+//! - Every figure of `log_rollups` that is marked is the sum over the rows that arrived in that quarter of an hour. They are
+//!   made behind everything else, and the mark goes with the first change of such a row.
 //! - What the database has not confirmed within 150 ms lies in the spool on local disk, so a killed process loses at most
 //!   what ended in its last 250 ms. However long the database is away or slow, no request notices.
 //! - Only when memory and spool are both full is a record lost. That is counted and logged, as is a row that the database
@@ -38,6 +40,7 @@ mod fault;
 mod lease;
 mod metrics;
 mod observer;
+mod period;
 mod record;
 mod recorder;
 mod retention;
@@ -58,6 +61,7 @@ pub use bookings::Bookings;
 pub use error::Error;
 pub use metrics::StatsMetrics;
 pub use observer::Observer;
+pub use period::roll_up;
 pub use protocol::{Usage, UsageSource};
 pub use record::{AttemptRecord, Counted, RequestRecord};
 pub use recorder::Recorder;

@@ -1,5 +1,6 @@
 //! What the admin API asks: pages of requests, totals of the last hours, figures over time and per day, reports of usage.
 
+mod cover;
 mod daily;
 mod filter;
 mod keys;
@@ -14,4 +15,5 @@ pub use keys::{KeyTotals, key_totals};
 pub use logs::{LogCursor, Logs, logs};
 pub use series::{Figures, Percentiles, Series, SeriesOf, series};
 pub use summary::{ModelTotals, ProviderTotals, Summary, Totals, summary};
+pub(crate) use summary::{Sums, sums};
 pub use usage::{UsageBy, UsageOf, UsageRow, usage};

@@ -8,12 +8,12 @@ use chrono::{DateTime, Utc};
 use entities::{audit_log, recorded_body, request_log, write_batch};
 use sea_orm::{
     ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    TryGetable, Value,
+    TransactionTrait, TryGetable, Value,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::lease::Lease;
-use crate::{Error, Keep, StatsMetrics};
+use crate::{Error, Keep, StatsMetrics, period};
 
 /// Rows per statement: short enough that writers hardly notice.
 const CHUNK_ROWS: u64 = 500;
@@ -127,13 +127,50 @@ async fn delete_bodies(
     Ok(())
 }
 
+/// Periods that rows are deleted of are no longer rolled up, from the same moment on.
 async fn delete_logs(
     db: &DatabaseConnection,
     before: DateTime<Utc>,
     lease: Option<&Lease>,
 ) -> Result<u64, DbErr> {
     use request_log::{Column, Entity};
-    delete_old::<Entity, i64>(db, Column::Id, Column::CreatedAt, before, lease).await
+    let mut deleted = 0;
+    loop {
+        let old: Vec<(i64, DateTime<Utc>)> = Entity::find()
+            .select_only()
+            .columns([Column::Id, Column::CreatedAt])
+            .filter(Column::CreatedAt.lt(before))
+            .order_by_asc(Column::CreatedAt)
+            .limit(CHUNK_ROWS)
+            .into_tuple()
+            .all(db)
+            .await?;
+        if !old.is_empty() {
+            let isolation = period::isolation(db.get_database_backend());
+            let transaction = db.begin_with_config(isolation, None).await?;
+            let these = Entity::delete_many()
+                .filter(Column::Id.is_in(old.iter().map(|(id, _)| *id)))
+                .exec(&transaction)
+                .await?;
+            period::touch(&transaction, old.iter().map(|(_, arrival)| *arrival)).await?;
+            transaction.commit().await?;
+            deleted += these.rows_affected;
+        }
+        if (old.len() as u64) < CHUNK_ROWS || !goes_on(lease).await? {
+            return Ok(deleted);
+        }
+    }
+}
+
+/// Lets writers have their turn. With a lease, for as long as it is held.
+async fn goes_on(lease: Option<&Lease>) -> Result<bool, DbErr> {
+    if let Some(lease) = lease
+        && !lease.hold().await?
+    {
+        return Ok(false);
+    }
+    tokio::time::sleep(BREATH).await;
+    Ok(true)
 }
 
 /// Deletes the rows that were `created` before an instant, in small steps, and says how many they were. With a lease, for
@@ -165,14 +202,8 @@ where
             let these = E::delete_many().filter(id.is_in(ids));
             deleted += these.exec(db).await?.rows_affected;
         }
-        if last {
+        if last || !goes_on(lease).await? {
             return Ok(deleted);
         }
-        if let Some(lease) = lease
-            && !lease.hold().await?
-        {
-            return Ok(deleted);
-        }
-        tokio::time::sleep(BREATH).await;
     }
 }

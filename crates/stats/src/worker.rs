@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bodies::{self, BodyWriter};
 use crate::desk::Desk;
+use crate::period::Roller;
 use crate::retention::Retention;
 use crate::spool::Spool;
 use crate::{Error, Recorder, RequestRecord, Settings};
@@ -20,6 +21,7 @@ use crate::{Error, Recorder, RequestRecord, Settings};
 pub struct Worker {
     records: mpsc::Receiver<RequestRecord>,
     retention: Retention,
+    roller: Roller,
     bodies: BodyWriter,
     desk: Desk,
     drain_timeout: Duration,
@@ -47,6 +49,7 @@ pub async fn start(
     let worker = Worker {
         records,
         bodies: body_writer,
+        roller: Roller::new(db.clone()),
         retention: Retention::new(db, settings.retention, metrics),
         desk,
         drain_timeout: settings.drain_timeout,
@@ -61,6 +64,7 @@ impl Worker {
         let Self {
             mut records,
             retention,
+            roller,
             bodies,
             mut desk,
             drain_timeout,
@@ -72,6 +76,7 @@ impl Worker {
         tokio::join!(
             write,
             retention.run(&stop),
+            roller.run(&stop),
             bodies.run(&stop, drain_timeout)
         );
     }

@@ -2,7 +2,7 @@
 //!
 //! Each batch's id goes first into `write_batches`. An id that is there already means that the batch is too, and that
 //! only the answer to its commit was lost. Then come the rows, then what they add to the days of providers and keys, by
-//! additive upserts in key order.
+//! additive upserts in key order, and last the quarters of hours whose roll-ups they outdate.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::fault::Fault;
 use crate::rollup::Days;
 use crate::row::Row;
-use crate::{statement, upsert};
+use crate::{period, statement, upsert};
 
 /// Rows that were sealed together. The id is made with the first row, so it tells its age.
 #[derive(Debug, Clone)]
@@ -160,7 +160,8 @@ async fn insert(connection: &impl ConnectionTrait, rows: &[&Row]) -> Result<(), 
         .iter()
         .filter(|((provider_id, _), _)| existing.contains(provider_id));
     upsert::providers(connection, providers).await?;
-    upsert::keys(connection, days.keys.iter()).await
+    upsert::keys(connection, days.keys.iter()).await?;
+    period::touch(connection, rows.iter().map(|row| row.created_at)).await
 }
 
 /// A provider may be gone by the time its last rows are written; its days went with it.

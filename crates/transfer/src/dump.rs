@@ -11,7 +11,7 @@ use sea_orm::{
 use crate::cell::Cell;
 use crate::convert::{convert, now};
 use crate::copy::expect_count;
-use crate::format::{self, FLEETING, Mark, Output, Totals};
+use crate::format::{self, Mark, Output, Totals, is_dumped};
 use crate::rebuild::close;
 use crate::source::Source;
 use crate::sql::{self, quote};
@@ -110,7 +110,7 @@ impl Writing<'_> {
         let live = migration::live_tables(db).await?;
         for table in migration::schema().tables {
             let found = live.iter().find(|live| live.name == table.name);
-            if let Some(live) = found.filter(|_| !FLEETING.contains(&table.name)) {
+            if let Some(live) = found.filter(|_| is_dumped(&table)) {
                 let source = Source::new(live, quote(db.get_database_backend(), table.name))?;
                 let columns: Vec<&str> = live.columns.iter().map(|it| it.name.as_str()).collect();
                 self.table(db, &table, source, &columns, pace).await?;

@@ -16,7 +16,7 @@ use chrono::SecondsFormat;
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
-use migration::Kind;
+use migration::{Kind, Table};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -27,7 +27,14 @@ pub(crate) const NAME: &str = "llm-orchestrator";
 /// Raised when an older build could not read a newer file.
 pub(crate) const FORMAT: u32 = 1;
 /// Tables whose rows mean nothing elsewhere: who is at work, and who holds what.
-pub(crate) const FLEETING: [&str; 2] = ["replicas", "leases"];
+const FLEETING: [&str; 2] = ["replicas", "leases"];
+/// Tables that a gateway fills from the rows of others: they go with them, and are made of those that are there.
+pub(crate) const DERIVED: [&str; 2] = ["log_periods", "log_rollups"];
+
+/// Whether rows of the table stand in a dump.
+pub(crate) fn is_dumped(table: &Table) -> bool {
+    !FLEETING.contains(&table.name) && !DERIVED.contains(&table.name)
+}
 
 /// A line that is no row.
 #[derive(Debug, Deserialize, Serialize)]

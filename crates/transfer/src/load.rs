@@ -11,7 +11,7 @@ use crate::alive::refuse_if_alive;
 use crate::copy::{expect_count, nothing_kept, verify};
 use crate::dump::kind_of;
 use crate::fit::{Fitting, Kept, Misfits};
-use crate::format::{self, FLEETING, Mark, Totals};
+use crate::format::{self, DERIVED, Mark, Totals, is_dumped};
 use crate::rebuild::{Options, close};
 use crate::report::TableReport;
 use crate::sink::Sink;
@@ -93,13 +93,13 @@ async fn locked(
 /// Sees to it that no table of ours has rows.
 async fn empty(db: &DatabaseTransaction, schema: &Schema, replaces: bool) -> Result<(), Error> {
     let engine = db.get_database_backend();
-    let tables = schema.tables.iter().rev();
-    for table in tables.filter(|table| !FLEETING.contains(&table.name)) {
+    for table in schema.tables.iter().rev() {
         let place = quote(engine, table.name);
-        if replaces {
+        let is_derived = DERIVED.contains(&table.name);
+        if is_derived || (replaces && is_dumped(table)) {
             db.execute_unprepared(&format!("DELETE FROM {place}"))
                 .await?;
-        } else if count(db, &place).await? > 0 {
+        } else if is_dumped(table) && count(db, &place).await? > 0 {
             return Err(Error::NotEmpty {
                 table: table.name.to_owned(),
             });
@@ -217,7 +217,7 @@ impl<'a> Reading<'a> {
     ) -> Result<Current<'a>, Error> {
         let schema: &'a Schema = self.schema;
         let table = schema.tables.iter().find(|table| table.name == name);
-        let Some(table) = table.filter(|table| !FLEETING.contains(&table.name)) else {
+        let Some(table) = table.filter(|table| is_dumped(table)) else {
             return Err(self.wrong(&format!("this build has no table {name}")));
         };
         if self.report.tables.iter().any(|it| it.table == name) {

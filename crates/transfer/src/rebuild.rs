@@ -8,6 +8,7 @@ use migration::{LiveTable, Lock, Schema, Table};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend};
 
 use crate::alive::refuse_if_alive;
+use crate::format::DERIVED;
 use crate::{Error, Pace, Report};
 
 /// What an operator may decide.
@@ -96,13 +97,13 @@ struct Job<'a> {
 
 impl<'a> Job<'a> {
     /// Our tables of which there is an old one with rows worth keeping, parents before their children. Heartbeats are
-    /// worth nothing.
+    /// worth nothing, and what was made of rows may not be what those make that are kept.
     fn moving(&self) -> impl Iterator<Item = (&'a Table, &'a LiveTable)> {
         let live = self.tables;
         self.schema
             .tables
             .iter()
-            .filter(|table| table.name != "replicas")
+            .filter(|table| table.name != "replicas" && !DERIVED.contains(&table.name))
             .filter_map(move |table| Some((table, find(live, table)?)))
     }
 }

@@ -28,13 +28,13 @@ fn the_commands_do_what_their_help_says() {
         for command in ["fresh", "refresh"] {
             assert_eq!(
                 scratch.run(&[command, "--yes"]),
-                said("19 tables created anew")
+                said("21 tables created anew")
             );
             assert!(scratch.run(&["status"]).1.contains("models: 0 rows"));
         }
         assert_eq!(
             scratch.run(&["reset", "--yes"]),
-            said("all 19 tables are gone")
+            said("all 21 tables are gone")
         );
         let (code, status, _) = scratch.run(&["status"]);
         assert_eq!(code, 0);
@@ -65,7 +65,7 @@ fn check_prints_a_line_for_each_difference_and_fails() {
             }
             _ => scratch.run(&["check"]),
         };
-        assert_eq!((code, lines.lines().count()), (1, 20), "{lines}");
+        assert_eq!((code, lines.lines().count()), (1, 22), "{lines}");
         scratch.run(&["up"]);
         scratch.sql("ALTER TABLE models DROP COLUMN remark");
         scratch.sql("ALTER TABLE leases ADD COLUMN extra INTEGER");

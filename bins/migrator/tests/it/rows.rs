@@ -41,7 +41,7 @@ fn rebuild_keeps_rows_and_says_what_it_did() {
         assert!(lines[lines.len() - 2].starts_with("backup: "), "{said}");
         assert_eq!(
             lines[lines.len() - 1],
-            format!("{place}: 19 tables created anew")
+            format!("{place}: 21 tables created anew")
         );
         assert_eq!(scratch.run(&["check"]).0, 0);
         assert!(scratch.run(&["status"]).1.contains("models: 2 rows\n"));

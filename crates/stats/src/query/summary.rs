@@ -1,15 +1,18 @@
 //! Totals over the requests since an instant.
 
 use chrono::{DateTime, Utc};
+use entities::log_rollup;
 use entities::request_log::{Column, Entity};
-use sea_orm::sea_query::{Expr, ExprTrait, Func, FunctionCall};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, FunctionCall, Query, SelectStatement, UnionType};
 use sea_orm::{
-    ColumnTrait, DatabaseConnection, DbBackend, EntityTrait, FromQueryResult, Order, QueryFilter,
-    QueryOrder, QuerySelect, Select,
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, FromQueryResult, Order,
+    QueryFilter, QuerySelect, QueryTrait, Select, StatementBuilder,
 };
 use serde::Serialize;
 
+use super::cover::{Cover, snapshot};
 use crate::Error;
+use crate::period::RolledBy;
 
 /// Groups listed: clients choose model names, so their number is not ours to bound otherwise.
 const GROUPS: u64 = 100;
@@ -67,14 +70,14 @@ pub struct ModelTotals {
 }
 
 #[derive(Debug, Default, FromQueryResult)]
-pub(super) struct Sums {
-    pub(super) requests: i64,
-    successes: Option<i64>,
-    latency_ms: Option<i64>,
-    prompt_tokens: Option<i64>,
-    completion_tokens: Option<i64>,
-    total_tokens: Option<i64>,
-    cost: Option<i64>,
+pub(crate) struct Sums {
+    pub(crate) requests: i64,
+    pub(crate) successes: Option<i64>,
+    pub(crate) latency_ms: Option<i64>,
+    pub(crate) prompt_tokens: Option<i64>,
+    pub(crate) completion_tokens: Option<i64>,
+    pub(crate) total_tokens: Option<i64>,
+    pub(crate) cost: Option<i64>,
 }
 
 #[derive(Debug, FromQueryResult)]
@@ -85,17 +88,17 @@ struct ByProvider {
 }
 
 #[derive(Debug, FromQueryResult)]
-struct ByModel {
-    model: String,
+pub(super) struct ByModel {
+    pub(super) model: String,
     #[sea_orm(nested)]
-    sums: Sums,
+    pub(super) sums: Sums,
 }
 
 impl Sums {
-    pub(super) fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         let add = |to: &mut Option<i64>, more: Option<i64>| {
             if let Some(more) = more {
-                *to = Some(to.unwrap_or(0) + more);
+                *to = Some(to.unwrap_or(0).saturating_add(more));
             }
         };
         self.requests += other.requests;
@@ -129,23 +132,23 @@ impl From<Sums> for Totals {
 /// # Errors
 /// If the database does not answer.
 pub async fn summary(db: &DatabaseConnection, since: DateTime<Utc>) -> Result<Summary, Error> {
-    let backend = db.get_database_backend();
-    let totals = sums(backend, since).into_model::<Sums>().one(db).await;
-    let providers = grouped(backend, since, Column::ProviderId)
-        .into_model::<ByProvider>()
-        .all(db)
-        .await;
-    let models = grouped(backend, since, Column::Model)
-        .into_model::<ByModel>()
-        .all(db)
-        .await;
+    summed_up(db, since).await.map_err(Error::Database)
+}
+
+async fn summed_up(db: &DatabaseConnection, since: DateTime<Utc>) -> Result<Summary, DbErr> {
+    let db = snapshot(db).await?;
+    let cover = Cover::of(&db, since, None).await?;
+    let totals: Vec<Sums> = parts(&db, &cover, RolledBy::All, 1).await?;
+    let providers: Vec<ByProvider> = parts(&db, &cover, RolledBy::Provider, GROUPS).await?;
+    let models: Vec<ByModel> = parts(&db, &cover, RolledBy::Model, GROUPS).await?;
+    db.commit().await?;
     Ok(Summary {
         totals: totals
-            .map_err(Error::Database)?
+            .into_iter()
+            .next()
             .map(Totals::from)
             .unwrap_or_default(),
         providers: providers
-            .map_err(Error::Database)?
             .into_iter()
             .map(|row| ProviderTotals {
                 provider_id: row.provider_id,
@@ -153,7 +156,6 @@ pub async fn summary(db: &DatabaseConnection, since: DateTime<Utc>) -> Result<Su
             })
             .collect(),
         models: models
-            .map_err(Error::Database)?
             .into_iter()
             .map(|row| ModelTotals {
                 model: row.model,
@@ -172,21 +174,80 @@ pub(super) fn sum(backend: DbBackend, expression: Expr) -> FunctionCall {
     Func::cast_as(expression.sum(), integer)
 }
 
-fn grouped(backend: DbBackend, since: DateTime<Utc>, by: Column) -> Select<Entity> {
-    sums(backend, since)
-        .column(by)
-        .group_by(by)
-        .order_by(Expr::col(Column::Id).count(), Order::Desc)
-        .order_by_asc(by)
-        .limit(GROUPS)
+/// The sums of each provider or model, most requests first, at most so many.
+pub(super) async fn parts<R: FromQueryResult + Send + Sync>(
+    db: &impl ConnectionTrait,
+    cover: &Cover,
+    by: RolledBy,
+    most: u64,
+) -> Result<Vec<R>, DbErr> {
+    let backend = db.get_database_backend();
+    let statement = statement(backend, cover, by, most);
+    R::find_by_statement(StatementBuilder::build(&statement, &backend))
+        .all(db)
+        .await
 }
 
-pub(super) fn sums(backend: DbBackend, since: DateTime<Utc>) -> Select<Entity> {
+/// Adds what is rolled up to what the rows of the gaps add up to. In the database, since the names of models are their
+/// clients' choice: there may be any number of them.
+fn statement(backend: DbBackend, cover: &Cover, by: RolledBy, most: u64) -> SelectStatement {
+    const PARTS: &str = "parts";
+    let group = match by {
+        RolledBy::Provider => Some((Column::ProviderId, "provider_id")),
+        RolledBy::Model => Some((Column::Model, "model")),
+        RolledBy::All | RolledBy::Both => None,
+    };
+    let mut rows = sums(backend).filter(cover.rows());
+    let mut rolled = Query::select();
+    for name in SUMS {
+        rolled.column(name);
+    }
+    let mut all = Query::select();
+    for name in SUMS {
+        let sum = sum(backend, Expr::col(name));
+        match name {
+            "requests" => all.expr_as(Func::coalesce([sum.into(), Expr::cust("0")]), name),
+            _ => all.expr_as(sum, name),
+        };
+    }
+    if let Some((column, name)) = group {
+        // SQLite would rather walk the whole index of what is grouped by than look for the ranges; not so for an expression.
+        rows = match backend {
+            DbBackend::Sqlite => rows.group_by(Expr::cust(format!("+{name}"))),
+            _ => rows.group_by(column),
+        };
+        rows = rows.column(column);
+        rolled.column(name);
+        all.column(name).group_by_col(name);
+        all.order_by_expr(Expr::col("requests").sum(), Order::Desc);
+        all.order_by(name, Order::Asc);
+    }
+    let mut parts = rows.into_query();
+    if cover.has_rollups() {
+        rolled.from(log_rollup::Entity);
+        rolled.cond_where(cover.rollups(by));
+        parts.union(UnionType::All, rolled);
+    }
+    all.from_subquery(parts, PARTS).limit(most).to_owned()
+}
+
+/// The columns of [`Sums`], which `log_rollups` names alike.
+const SUMS: [&str; 7] = [
+    "requests",
+    "successes",
+    "latency_ms",
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "cost",
+];
+
+/// [`Sums`] over rows of `request_logs`.
+pub(crate) fn sums(backend: DbBackend) -> Select<Entity> {
     let sum = |expression| sum(backend, expression);
     let succeeded = Expr::case(Expr::col(Column::StatusCode).lt(400), 1).finally(0);
     Entity::find()
         .select_only()
-        .filter(Column::CreatedAt.gte(since))
         .expr_as(Expr::col(Column::Id).count(), "requests")
         .expr_as(sum(succeeded.into()), "successes")
         .expr_as(sum(Expr::col(Column::LatencyMs)), "latency_ms")

@@ -1,15 +1,17 @@
 //! What was used and what it cost over a range of days, by key, model, provider or day.
 
 use chrono::{Days, NaiveDate, NaiveTime};
-use entities::{key_usage, provider_stats, request_log};
-use sea_orm::sea_query::{Expr, ExprTrait};
+use entities::{key_usage, provider_stats};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, DatabaseConnection, DbBackend, EntityTrait, FromQueryResult, Order, QueryFilter,
-    QueryOrder, QuerySelect, Select,
+    ColumnTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, FromQueryResult, Order,
+    QueryFilter, QueryOrder, QuerySelect, Select,
 };
 
-use super::summary::sum;
+use super::cover::{Cover, snapshot};
+use super::summary::{ByModel, parts, sum};
 use crate::Error;
+use crate::period::RolledBy;
 
 /// Groups listed at most: clients choose model names, so their number is not ours to bound otherwise.
 const GROUPS: u64 = 1000;
@@ -95,18 +97,31 @@ pub async fn usage(
             let rows = summed(backend, days, C::Date, counted).order_by_asc(C::Date);
             groups::<ByDay, _>(db, rows).await
         }
-        UsageBy::Model => {
-            use request_log::Column as C;
-            let start = from.and_time(NaiveTime::MIN).and_utc();
-            let mut logged = request_log::Entity::find().filter(C::CreatedAt.gte(start));
-            if let Some(end) = to.checked_add_days(Days::new(1)) {
-                logged = logged.filter(C::CreatedAt.lt(end.and_time(NaiveTime::MIN).and_utc()));
-            }
-            let rows = summed(backend, logged, C::Model, Expr::col(C::Id).count());
-            groups::<ByModel, _>(db, most(rows, C::Model)).await
-        }
+        UsageBy::Model => by_model(db, from, to).await,
     };
     rows.map_err(Error::Database)
+}
+
+async fn by_model(
+    db: &DatabaseConnection,
+    from: NaiveDate,
+    to: NaiveDate,
+) -> Result<Vec<UsageRow>, DbErr> {
+    let start = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
+    let end = to.checked_add_days(Days::new(1)).map(start);
+    let db = snapshot(db).await?;
+    let cover = Cover::of(&db, start(from), end).await?;
+    let models: Vec<ByModel> = parts(&db, &cover, RolledBy::Model, GROUPS).await?;
+    db.commit().await?;
+    let row = |found: ByModel| UsageRow {
+        of: UsageOf::Model(found.model),
+        count: found.sums.requests,
+        prompt_tokens: found.sums.prompt_tokens.unwrap_or(0),
+        completion_tokens: found.sums.completion_tokens.unwrap_or(0),
+        total_tokens: found.sums.total_tokens.unwrap_or(0),
+        cost: found.sums.cost,
+    };
+    Ok(models.into_iter().map(row).collect())
 }
 
 /// Sums over what `select` finds, by `group`. The tables name these columns alike.
@@ -135,10 +150,7 @@ fn most<E: EntityTrait>(select: Select<E>, group: E::Column) -> Select<E> {
         .limit(GROUPS)
 }
 
-async fn groups<R, E>(
-    db: &DatabaseConnection,
-    select: Select<E>,
-) -> Result<Vec<UsageRow>, sea_orm::DbErr>
+async fn groups<R, E>(db: &DatabaseConnection, select: Select<E>) -> Result<Vec<UsageRow>, DbErr>
 where
     R: FromQueryResult + Into<UsageRow> + Send + Sync,
     E: EntityTrait,
@@ -177,13 +189,6 @@ struct ByKey {
 }
 
 #[derive(Debug, FromQueryResult)]
-struct ByModel {
-    model: String,
-    #[sea_orm(nested)]
-    sums: Sums,
-}
-
-#[derive(Debug, FromQueryResult)]
 struct ByProvider {
     provider_id: i64,
     #[sea_orm(nested)]
@@ -200,12 +205,6 @@ struct ByDay {
 impl From<ByKey> for UsageRow {
     fn from(row: ByKey) -> Self {
         row.sums.of(UsageOf::Key(row.key_name))
-    }
-}
-
-impl From<ByModel> for UsageRow {
-    fn from(row: ByModel) -> Self {
-        row.sums.of(UsageOf::Model(row.model))
     }
 }
 

@@ -8,6 +8,7 @@ mod outage;
 mod query;
 mod records;
 mod retention;
+mod rollups;
 mod spool;
 mod sums;
 

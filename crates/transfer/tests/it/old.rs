@@ -40,7 +40,10 @@ impl Old {
             old.edit(dice);
         }
         for table in old.schema.tables.clone() {
-            if matches!(table.name, "replicas" | "leases" | "seaql_migrations") {
+            if matches!(
+                table.name,
+                "replicas" | "leases" | "log_periods" | "log_rollups" | "seaql_migrations"
+            ) {
                 continue;
             }
             let drawn = dice.i64(0..12);
