@@ -133,7 +133,7 @@ impl<'a> Scanner<'a> {
     /// # Errors
     /// The first byte that is not UTF-8.
     pub(crate) fn new(input: &'a [u8]) -> Scan<Self> {
-        let text = std::str::from_utf8(input).map_err(|error| SyntaxError {
+        let text = simdutf8::compat::from_utf8(input).map_err(|error| SyntaxError {
             reason: "invalid UTF-8",
             offset: error.valid_up_to(),
         })?;

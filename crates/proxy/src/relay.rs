@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use catalog::Provider;
 use health::{InFlight, Outcome};
 use http_body::Body as _;
@@ -32,6 +32,9 @@ use crate::{
 
 /// How long the end of the body may take after the end marker, so that the connection can be used again.
 const END_GRACE: Duration = Duration::from_millis(250);
+
+/// Longest piece that is made of several.
+const MOST_JOINED: usize = 16 << 10;
 
 /// A stream that is committed to its candidate.
 #[derive(Debug)]
@@ -98,7 +101,7 @@ impl Relay {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, BrokenOff>>> {
         loop {
-            if let Some(bytes) = self.ready.pop_front() {
+            if let Some(bytes) = self.take_ready() {
                 return Poll::Ready(Some(Ok(bytes)));
             }
             if self.is_being_rescued() {
@@ -115,6 +118,26 @@ impl Relay {
             }
             ready!(self.poll_upstream(context));
         }
+    }
+
+    /// What is ready, in one piece as far as that is short: each piece costs a frame on the way to the client.
+    fn take_ready(&mut self) -> Option<Bytes> {
+        let first = self.ready.pop_front()?;
+        let (mut joined, mut length) = (0, first.len());
+        while let Some(next) = self.ready.get(joined)
+            && length + next.len() <= MOST_JOINED
+        {
+            joined += 1;
+            length += next.len();
+        }
+        if joined == 0 {
+            return Some(first);
+        }
+        let mut whole = BytesMut::with_capacity(length);
+        whole.extend_from_slice(&first);
+        let others = self.ready.drain(..joined);
+        others.for_each(|piece| whole.extend_from_slice(&piece));
+        Some(whole.freeze())
     }
 
     fn is_being_rescued(&self) -> bool {
