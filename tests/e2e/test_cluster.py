@@ -117,13 +117,11 @@ def test_fifty_clients_get_of_three_gateways_what_one_would_give_and_redis_may_g
     assert_exact(afterwards, requests=RPM)
 
 
-def test_so_many_at_a_time_on_all_gateways(fleet: Fleet, alpha: Simulator) -> None:
-    alpha.always(ttft_ms=3000)
+def test_so_many_at_a_time_on_all_gateways(fleet: Fleet) -> None:
     secret = fleet.key("at-a-time", concurrent=4)
-    ask = lambda count: Crowd(fleet.gateways, fleet.stack.name, secret).come(count)  # noqa: E731
-    crowd = ask(12)
+    ask = lambda count, **how: Crowd(fleet.gateways, fleet.stack.name, secret, **how).come(count)  # noqa: E731
+    crowd = ask(12, ttft_ms=3000)
     assert (len(crowd.passed), crowd.refused) == (4, 8)
-    alpha.reset()
     wait_for(lambda: ask(1).passed, "all have ended")
 
 

@@ -28,13 +28,15 @@ class Passed:
 class Crowd:
     """Each client asks the next gateway each time, and comes again whatever it is told."""
 
-    def __init__(self, gateways: Sequence[Gateway], model: str, secret: str, max_tokens: int = 10) -> None:
-        """Each request asks for `max_tokens`, and gets them."""
+    def __init__(
+        self, gateways: Sequence[Gateway], model: str, secret: str, max_tokens: int = 10, **behaviour: int
+    ) -> None:
+        """Each request asks for `max_tokens`, and gets them, by a provider that behaves so."""
         self.passed: list[Passed] = []
         self.refused = 0
         self._ports = itertools.cycle([gateway.port for gateway in gateways])
         self._headers = {"authorization": f"Bearer {secret}"}
-        text = mark("Hello", tokens=max_tokens)
+        text = mark("Hello", tokens=max_tokens, **behaviour)
         self._body = SMALL_CHAT.body(model, text, max_tokens)
 
     def come(self, count: int) -> "Crowd":
