@@ -11,7 +11,7 @@ use crate::row::Row;
 
 /// Rows per statement, so that few statements are prepared per connection; the largest stays far below every engine's
 /// limits for parameters and packets.
-pub(crate) const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
+pub(crate) const SIZES: [usize; 6] = [1024, 256, 64, 16, 4, 1];
 
 /// By engine and size.
 static TEXTS: [[OnceLock<String>; SIZES.len()]; 3] =
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn rows_are_split_into_few_sizes_and_each_has_a_parameter_per_column() {
         let row = row(1);
-        for count in [0, 1, 3, 4, 255, 600] {
+        for count in [0, 1, 3, 4, 255, 600, 2_100] {
             let rows = vec![&row; count];
             for (backend, mark) in [
                 (DbBackend::Sqlite, "?"),
