@@ -30,7 +30,7 @@ use crate::{Bookings, Observer, RequestRecord, StatsMetrics, Tail, bookings};
 /// How long a batch gathers rows.
 const GATHER: Duration = Duration::from_millis(50);
 /// Rows that seal a batch at once.
-const BATCH_ROWS: usize = 512;
+const BATCH_ROWS: usize = 4096;
 /// Records that are taken at a time. Under full load a turn of the desk can take a third of a second, most of it waiting
 /// for its next one: then all that has come is taken, or the queue runs over.
 const TAKEN_RECORDS: usize = 8192;
@@ -160,7 +160,7 @@ impl Desk {
         records: &mut mpsc::Receiver<RequestRecord>,
         stop: &CancellationToken,
     ) {
-        let mut taken = Vec::with_capacity(BATCH_ROWS);
+        let mut taken = Vec::new();
         loop {
             let wake = self.wake();
             tokio::select! {
