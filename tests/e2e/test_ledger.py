@@ -20,7 +20,8 @@ FAULTS = [
     {},
     {},
     {"status": 500},
-    {"status": 429},
+    # Else the first would pause a provider for longer than all of this takes.
+    {"status": 429, "retry_after": {"seconds": 0}},
     {"fault": "reset"},
     {"usage": False},
     {"cached_tokens": 7},
@@ -28,6 +29,8 @@ FAULTS = [
 ]
 REQUESTS = 240
 KEYS = 4
+#: Requests of which at least one is tried at the failing one of two providers first, but for one in 4096 runs.
+FAILOVERS = 12
 
 
 def usd(nano: int) -> str:
@@ -74,16 +77,20 @@ def test_to_the_nano_after_faults_failovers_hang_ups_and_a_kill(
     # Half of the keys have budgets, of which some are spent before the end.
     budgets = [None, {"day": "1000"}, {"total": "0.002"}, {"month": "0.02", "unpriced": "refuse"}]
     keys = [gateway.admin.key(f"key {number}", budgets=budget) for number, budget in enumerate(budgets)]
+    # With both well and nobody else asking, what fails at one is answered, and paid for, at the other.
+    client = gateway.openai(keys[0]["key"])
+    for _ in range(FAILOVERS):
+        client.chat.completions.create(model=stack.name, messages=asking(mark("Hello", at=alpha, status=500)))
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda seed: ask(stack, keys[seed % KEYS]["key"], [alpha, beta], seed), range(REQUESTS)))
-    wait_for(lambda: gateway.database.count("request_logs") == REQUESTS, "all rows")
+    wait_for(lambda: gateway.database.count("request_logs") == FAILOVERS + REQUESTS, "all rows")
     assert_sums_agree(gateway.database)
     gateway.kill()
     gateway.restart()
     with ThreadPoolExecutor(16) as pool:
         seeds = range(REQUESTS, 2 * REQUESTS)
         list(pool.map(lambda seed: ask(stack, keys[seed % KEYS]["key"], [alpha, beta], seed), seeds))
-    wait_for(lambda: gateway.database.count("request_logs") == 2 * REQUESTS, "all rows")
+    wait_for(lambda: gateway.database.count("request_logs") == FAILOVERS + 2 * REQUESTS, "all rows")
     assert_sums_agree(gateway.database)
     rows = gateway.database.request_logs()
     classes = {row["error_class"] for row in rows}
