@@ -100,7 +100,7 @@ fn write(criterion: &mut Criterion) {
                     );
                     let db = migration::connect(&url).await.unwrap();
                     migration::up(&db).await.unwrap();
-                    stats::start(Settings::new(folder.path().join("spool")), db)
+                    stats::start(Settings::new(folder.path().join("spool")), db.clone(), db)
                         .await
                         .unwrap()
                 });

@@ -31,10 +31,11 @@ use crate::{Bookings, Observer, RequestRecord, StatsMetrics, Tail, bookings};
 const GATHER: Duration = Duration::from_millis(50);
 /// Rows that seal a batch at once.
 const BATCH_ROWS: usize = 4096;
-/// Records that are taken at a time. Under full load a turn of the desk can take a third of a second, most of it waiting
-/// for its next one: then all that has come is taken, or the queue runs over.
-const TAKEN_RECORDS: usize = 8192;
-/// Rows of one transaction: so many, since each of its statements waits for a turn too.
+/// Records that are taken at a time.
+const TAKEN_RECORDS: usize = 4096;
+/// Pause after records were taken: to wake the desk for each of thousands a second would cost more than what it does.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Rows of one transaction.
 const GROUP_ROWS: usize = 8192;
 /// Age at which a batch that is not committed goes to the spool.
 const RESCUE: Duration = Duration::from_millis(150);
@@ -161,13 +162,23 @@ impl Desk {
         stop: &CancellationToken,
     ) {
         let mut taken = Vec::new();
+        let mut take_at = Instant::now();
         loop {
-            let wake = self.wake();
+            let pauses = Instant::now() < take_at;
+            let wake = if pauses {
+                self.wake().min(take_at)
+            } else {
+                self.wake()
+            };
             tokio::select! {
                 landed = landing(&mut self.flight) => self.landed(landed).await,
-                count = records.recv_many(&mut taken, TAKEN_RECORDS) => match count {
+                count = records.recv_many(&mut taken, TAKEN_RECORDS), if !pauses => match count {
                     0 => return,
                     count => {
+                        // Where there are more, the queue is filling up.
+                        if count < TAKEN_RECORDS {
+                            take_at = Instant::now() + PAUSE;
+                        }
                         self.in_hand = count as u64;
                         self.take(taken.drain(..));
                     }

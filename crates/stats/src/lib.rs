@@ -11,9 +11,8 @@
 //!   made behind everything else, and the mark goes with the first change of such a row.
 //! - What the database has not confirmed within 150 ms lies in the spool on local disk, so a killed process loses at most
 //!   what ended in its last 250 ms. However long the database is away or slow, no request notices.
-//! - A record is lost only when memory and spool are both full, or when a processor that is overloaded gives the writer too
-//!   few turns to empty its queue. That is counted and logged, as is a row that the database refuses for its data; such a row
-//!   is kept in the spool's `set_aside` table.
+//! - A record is lost only when memory and spool are both full. That is counted and logged, as is a row that the database
+//!   refuses for its data; such a row is kept in the spool's `set_aside` table.
 //!
 //! It deliberately does not read what it wrote in order to add to it, and never holds more rows in memory than the queue
 //! and the batches on their way.
@@ -21,7 +20,7 @@
 //! ```no_run
 //! # async fn example(db: sea_orm::DatabaseConnection) -> Result<(), stats::Error> {
 //! let stop = tokio_util::sync::CancellationToken::new();
-//! let (recorder, worker) = stats::start(stats::Settings::new("data/spool"), db).await?;
+//! let (recorder, worker) = stats::start(stats::Settings::new("data/spool"), db.clone(), db).await?;
 //! let worker = tokio::spawn(worker.run(stop.clone()));
 //! // Requests are served; each ends in `recorder.record(..)`.
 //! stop.cancel();

@@ -19,7 +19,13 @@ use telemetry::{
 use upstream::{Clients, TransportSettings};
 
 use super::{STATS_DRAIN, replica_name};
-use crate::settings::Settings;
+use crate::{
+    database::{self, Pool},
+    settings::Settings,
+};
+
+/// Connections of the writer of rows: one, and another while a write that was given up still holds the first.
+const WRITERS: u32 = 2;
 
 /// Where requests that have ended are written down, and who is told of them.
 pub(super) struct Accounts {
@@ -42,7 +48,14 @@ impl Accounts {
     ) -> anyhow::Result<Self> {
         let observing = Observing::new(settings, catalog)?;
         let written = stats_settings(settings, budgets, observing.observers);
-        let (recorder, worker) = stats::start(written, database.clone())
+        let writers = Pool {
+            connections: WRITERS,
+            ..settings.database_pool
+        };
+        let writer = database::open_later(&settings.database_url, writers)
+            .await
+            .context("DATABASE_URL")?;
+        let (recorder, worker) = stats::start(written, database.clone(), writer)
             .await
             .context("GATEWAY_SPOOL_DIR")?;
         let watch = Watch::new(catalog, health, budgets.metrics(), recorder.metrics());

@@ -29,7 +29,8 @@ impl Watched {
         let api = Api::start().await;
         let spool = tempfile::tempdir().unwrap();
         let settings = stats::Settings::new(spool.path());
-        let (recorder, worker) = stats::start(settings, api.database.clone()).await.unwrap();
+        let (pool, writer) = (api.database.clone(), api.database.clone());
+        let (recorder, worker) = stats::start(settings, pool, writer).await.unwrap();
         let ending = CancellationToken::new();
         tokio::spawn(worker.run(ending.clone()));
         let router = admin::router(AdminState {

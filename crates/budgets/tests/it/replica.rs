@@ -54,7 +54,9 @@ impl Replica {
             bookings: Some(Arc::new(budgets.clone())),
             ..stats::Settings::new(on.folder.path().join(Uuid::now_v7().to_string()))
         };
-        let (recorder, writer) = stats::start(books, database.clone()).await.unwrap();
+        let (recorder, writer) = stats::start(books, database.clone(), database.clone())
+            .await
+            .unwrap();
         let mut key = ClientKey::named("k");
         (key.id, key.budget) = (Some(1), Some(budget));
         let (stop_writer, stop) = (CancellationToken::new(), CancellationToken::new());

@@ -71,7 +71,8 @@ async fn outages_that_come_and_go_neither_lose_nor_double(database: &TestDatabas
 }
 
 async fn a_slow_database_only_delays(database: &TestDatabase) {
-    let (recorder, worker) = stats::start(settings(database), database.connect_patient().await)
+    let (pool, writer) = (database.connect().await, database.connect_patient().await);
+    let (recorder, worker) = stats::start(settings(database), pool, writer)
         .await
         .unwrap();
     let running = Running::spawn(recorder, worker);

@@ -127,9 +127,10 @@ impl Running {
     }
 
     pub(crate) async fn start_with(database: &TestDatabase, settings: Settings) -> Self {
-        let (recorder, worker) = stats::start(settings, database.connect().await)
-            .await
-            .unwrap();
+        let (recorder, worker) =
+            stats::start(settings, database.connect().await, database.connect().await)
+                .await
+                .unwrap();
         Self::spawn(recorder, worker)
     }
 

@@ -128,7 +128,8 @@ async fn a_folder_that_cannot_be_used_stops_the_start() {
     run(Engine::Sqlite, async |database: &TestDatabase| {
         let file = database.folder.path().join("file");
         std::fs::write(&file, "").unwrap();
-        let error = stats::start(Settings::new(file.join("spool")), database.connect().await)
+        let pool = database.connect().await;
+        let error = stats::start(Settings::new(file.join("spool")), pool.clone(), pool)
             .await
             .unwrap_err();
         assert!(matches!(error, Error::SpoolDir { .. }), "{error}");
