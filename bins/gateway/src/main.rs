@@ -22,7 +22,7 @@ mod tls;
 mod turned_away;
 mod wiring;
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, process::ExitCode, thread::available_parallelism};
 
 use settings::{Command, Settings};
 use tikv_jemallocator::Jemalloc;
@@ -79,7 +79,13 @@ fn start_runtime() -> anyhow::Result<Runtime> {
     {
         anyhow::bail!("a TLS provider was already installed");
     }
-    Ok(Builder::new_multi_thread().enable_all().build()?)
+    let is_alone = available_parallelism().is_ok_and(|threads| threads.get() == 1);
+    let mut builder = match is_alone {
+        // There is nobody to share work with, which costs something, and only this scheduler gives each task its turn in order.
+        true => Builder::new_current_thread(),
+        false => Builder::new_multi_thread(),
+    };
+    Ok(builder.enable_all().build()?)
 }
 
 fn end(result: anyhow::Result<()>) -> ExitCode {
