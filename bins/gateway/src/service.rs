@@ -127,18 +127,22 @@ impl Shared {
         let ip = peer.map(|peer| proxies.client(peer, request.headers()));
         if proxy::is_client_path(request.uri().path()) {
             let version = request.version();
+            if let Some(refusal) = proxy.refusal(&request) {
+                return refusal.map(|body| Either::Left(self.paced(body, version)));
+            }
             // Large, and moved by every future that holds it until it is polled: so in a place of its own.
             let response = Box::pin(proxy.serve(request, ip)).await;
             return response.map(|body| Either::Left(self.paced(body, version)));
         }
         let id = Uuid::now_v7().to_string();
-        let mut response = match open.answer(&request, ip).await {
+        // In a place of its own, so that clients' requests need not carry it along.
+        let mut response = match Box::pin(open.answer(&request, ip)).await {
             Some(response) => response,
             None => {
                 let mut request = request.map(axum::body::Body::new);
                 let request_id = Some(id.clone());
                 request.extensions_mut().insert(Origin { ip, request_id });
-                let answering = admin.clone().oneshot(request);
+                let answering = Box::pin(admin.clone().oneshot(request));
                 answering.await.unwrap_or_else(|never| match never {})
             }
         };

@@ -8,13 +8,17 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    runtime::Handle,
+    task::{spawn_blocking, yield_now},
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 use self::pressure::{ALL, Pressure};
 
-/// How often it is looked whether there is some.
-const TICK: Duration = Duration::from_millis(10);
+/// How often it is looked whether there is some, and how often while fewer requests run than are ever refused.
+const TICKS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(100));
 /// Fewer requests than this are no overload: then it is others who keep the processor busy.
 const LEAST_RUNNING: i64 = 64;
 
@@ -32,46 +36,92 @@ impl Backlog {
         share > 0 && running >= LEAST_RUNNING && fastrand::u32(..ALL) < share
     }
 
-    /// Measures how late tasks get their turn, until `stop`. Later than `longest` is too late.
-    pub(crate) async fn watch(&self, longest: Duration, stop: &CancellationToken) {
+    /// Measures how long a task that is ready waits for its turn, until `stop`. Longer than `longest` is too long. `running`
+    /// tells how many requests run.
+    pub(crate) async fn watch(
+        &self,
+        longest: Duration,
+        running: impl Fn() -> i64,
+        stop: &CancellationToken,
+    ) {
         let mut pressure = Pressure::new(longest);
         loop {
-            let due = Instant::now() + TICK;
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = sleep_until(due) => {}
+            let is_busy = running() >= LEAST_RUNNING || self.refused.load(Relaxed) > 0;
+            let tick = if is_busy { TICKS.0 } else { TICKS.1 };
+            if stop.run_until_cancelled(sleep(tick)).await.is_none() {
+                return;
             }
-            let now = Instant::now();
-            let share = pressure.observe(now.duration_since(due), now.into_std());
-            self.refused.store(share, Relaxed);
+            let wait = if is_busy {
+                turn().await
+            } else {
+                Duration::ZERO
+            };
+            self.refused.store(pressure.observe(wait), Relaxed);
         }
     }
 }
 
+/// How long a task waits that is ready now. The scheduler has two queues, and where there is much to do, the one that tasks of
+/// other threads go to, and what is too much for the first, can be far slower.
+async fn turn() -> Duration {
+    let ready = Instant::now();
+    yield_now().await; // behind all that are in the first
+    let first = ready.elapsed();
+    let runtime = Handle::current();
+    let from_outside = spawn_blocking(move || {
+        let ready = Instant::now();
+        runtime.spawn(async move { ready.elapsed() })
+    });
+    let second = async { from_outside.await.ok()?.await.ok() };
+    first.max(second.await.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::{sync::Arc, thread};
+
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_processor_that_is_behind_refuses_only_when_the_gateway_has_much_to_do() {
-        let (backlog, stop) = (Backlog::default(), CancellationToken::new());
-        let refused = |running| (0..200).filter(|_| backlog.refuses(running)).count();
-        let turns = async |late: Duration| {
-            for _ in 0..60 {
-                tokio::time::advance(TICK + late).await;
-                tokio::task::yield_now().await;
+    fn refused(backlog: &Backlog, running: i64) -> usize {
+        (0..200).filter(|_| backlog.refuses(running)).count()
+    }
+
+    /// Has one watch while turns take far too long, until some are refused; the share of all that then is.
+    async fn share_after_long_turns(running: i64, turns: u32) -> u32 {
+        let (backlog, stop) = (Arc::new(Backlog::default()), CancellationToken::new());
+        let watching = tokio::spawn({
+            let (backlog, stop) = (backlog.clone(), stop.clone());
+            async move {
+                let longest = Duration::from_millis(1);
+                backlog.watch(longest, || running, &stop).await;
             }
-        };
-        let behind = async {
-            assert_eq!(refused(LEAST_RUNNING), 0);
-            turns(Duration::from_millis(30)).await;
-            let many = refused(LEAST_RUNNING);
-            assert!(many > 100, "{many}");
-            assert_eq!(refused(LEAST_RUNNING - 1), 0);
-            turns(Duration::ZERO).await;
-            assert_eq!(refused(LEAST_RUNNING), 0);
-            stop.cancel();
-        };
-        tokio::join!(backlog.watch(Duration::from_millis(15), &stop), behind);
+        });
+        for _ in 0..turns {
+            thread::sleep(Duration::from_millis(20));
+            yield_now().await;
+        }
+        let share = backlog.refused.load(Relaxed);
+        stop.cancel();
+        watching.await.unwrap();
+        share
+    }
+
+    #[tokio::test]
+    async fn what_keeps_others_from_their_turn_is_seen() {
+        assert!(share_after_long_turns(LEAST_RUNNING, 200).await > 0);
+    }
+
+    #[tokio::test]
+    async fn a_busy_processor_is_not_the_gateways_fault_when_that_has_little_to_do() {
+        assert_eq!(share_after_long_turns(LEAST_RUNNING - 1, 50).await, 0);
+    }
+
+    #[test]
+    fn the_share_is_refused_unless_little_runs() {
+        let backlog = Backlog::default();
+        assert_eq!(refused(&backlog, LEAST_RUNNING), 0);
+        backlog.refused.store(ALL, Relaxed);
+        assert_eq!(refused(&backlog, LEAST_RUNNING), 200);
+        assert_eq!(refused(&backlog, LEAST_RUNNING - 1), 0);
     }
 }

@@ -44,6 +44,18 @@ pub(crate) struct Arrival {
     pub(crate) ip: Option<IpAddr>,
 }
 
+impl Arrival {
+    /// That of a request from `ip` which is here now.
+    pub(crate) fn now(ip: Option<IpAddr>) -> Self {
+        Self {
+            id: Uuid::now_v7(),
+            instant: clock::now(),
+            utc: clock::utc(),
+            ip,
+        }
+    }
+}
+
 /// An open account.
 #[derive(Debug)]
 pub(crate) struct Ledger {

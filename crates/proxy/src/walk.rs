@@ -22,7 +22,6 @@ use router::{BudgetStanding, Capabilities, Plan, ProviderId, RetryBudget, Route,
 use stats::Recorder;
 use tokio_util::sync::CancellationToken;
 use upstream::{Client, Clients, NetworkPolicy, TransportSettings};
-use uuid::Uuid;
 
 use crate::{
     admission::{Gate, Slots},
@@ -130,6 +129,21 @@ impl Proxy {
         }
     }
 
+    /// The answer to a request that is refused for the processor's sake: before its key is looked at, and without a record,
+    /// for what a refusal costs is taken from those that are served. `None` if it may be served.
+    pub fn refusal<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
+        let metrics = self.metrics();
+        if !self.inner.backlog.refuses(metrics.in_flight.get()) {
+            return None;
+        }
+        metrics.shed("processor");
+        let (uri, arrival) = (request.uri(), Arrival::now(None));
+        let asked = Asked::at(uri.path(), uri.query(), request.headers());
+        let mut response = edge::render(asked.protocol, &Error::shed(), &arrival);
+        edge::add_id(response.headers_mut(), &arrival, asked.protocol);
+        Some(response)
+    }
+
     /// Serves one request from `ip`; every failure becomes an answer in the client's protocol. Dropping the future cancels
     /// the call to the provider and records that the client left.
     pub async fn serve<B>(&self, request: Request<B>, ip: Option<IpAddr>) -> Response<Body>
@@ -137,12 +151,7 @@ impl Proxy {
         B: http_body::Body<Data = Bytes>,
         B::Error: std::fmt::Display,
     {
-        let arrival = Arrival {
-            id: Uuid::now_v7(),
-            instant: clock::now(),
-            utc: clock::utc(),
-            ip,
-        };
+        let arrival = Arrival::now(ip);
         let (head, body) = request.into_parts();
         let asked = Asked::at(head.uri.path(), head.uri.query(), &head.headers); // who speaks which protocol, and what for
         // Nothing is looked at again of what a panic may have left half done: all of it is dropped with the walk.
@@ -155,10 +164,11 @@ impl Proxy {
         response
     }
 
-    /// Watches whether the processor keeps up, until `stop`: when tasks get their turn later than `longest`, requests are
-    /// refused. Where this does not run none is refused for that.
+    /// Watches whether the processor keeps up, until `stop`: when tasks wait for their turn for longer than `longest`, requests
+    /// are refused. Where this does not run none is refused for that.
     pub async fn watch_backlog(self, longest: Duration, stop: CancellationToken) {
-        self.inner.backlog.watch(longest, &stop).await;
+        let running = || self.metrics().in_flight.get();
+        self.inner.backlog.watch(longest, running, &stop).await;
     }
 
     /// Counts a panic that was caught around the proxy.
@@ -218,10 +228,6 @@ impl Proxy {
         );
         if let Some(sampling) = parts.settings.traces {
             ledger.trace(trace::begin(&head.headers, sampling));
-        }
-        if self.inner.backlog.refuses(parts.metrics.in_flight.get()) {
-            parts.metrics.shed("processor");
-            return Ok(told(&Error::shed(), ledger, asked.protocol, arrival));
         }
         let Some(permit) = self
             .inner

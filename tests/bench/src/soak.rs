@@ -147,6 +147,8 @@ fn start(
         .env("HEALTH_CHECK_INTERVAL", "20")
         // Providers that failed come back within seconds, so that there is always somebody to fail again.
         .env("HEALTH_CHECK_RETRY_HOURS", "0.002")
+        // Who is refused for a busy processor has no row, and no soak has the processor to itself.
+        .env("GATEWAY_MAX_DELAY", "0")
         .env("LOG_LEVEL", "warn")
         .stdout(log.try_clone()?)
         .stderr(log);

@@ -13,6 +13,8 @@ from harness.stack import Stack
 
 #: Where a protocol has what it calls an error.
 CODES = {"chat": "code", "messages": "type", "gemini": "status"}
+#: Where it has what a model says.
+CONTENTS = {"chat": "choices", "messages": "content", "gemini": "candidates"}
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ def seen_in(response: httpx.Response, speaks: str) -> str:
         word = error[CODES[speaks]] or error.get("type")
         return f"{response.status_code} `{word}`"
     if not response.headers["content-type"].startswith("text/event-stream"):
-        assert response.json()["choices"][0]["message"]["content"]
+        [content, *_] = response.json()[CONTENTS[speaks]]
+        assert speaks != "chat" or content["message"]["content"]
         return "200"
     events = [event for event in response.text.split("\n\n") if event.startswith("data:")]
     last = events[-1].removeprefix("data:").strip()

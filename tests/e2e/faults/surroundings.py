@@ -358,6 +358,32 @@ def too_many(scene: Surroundings) -> str:
     return f"{chat} and `Retry-After` (Anthropic's clients: {messages}; Gemini's: {gemini}); nothing is sent; logged `shed`"
 
 
+@of_own("D11", "more than its processor can do")
+def too_slow(scene: Surroundings) -> str:
+    """Beyond what is bearable a share is refused while it is cheap: before its key is looked at, and without a row."""
+    # With any wait unbearable, all that counts is how many run.
+    gateway, stack = scene.begin(GATEWAY_MAX_DELAY="0.000000001")
+    scene.alpha.always(fault={"kind": "hang", "at": {"after_events": 3}})
+    served = 0
+    refused: list[Answer] = []
+    with contextlib.ExitStack() as streams:
+        for _ in range(64):
+            streams.enter_context(begin(stack, stream=True))
+        wait_for(lambda: scene.alpha.received() == 64, "as many as it takes")
+        scene.alpha.script()
+        for speaks in ("chat", "messages", "gemini"):
+            while (answer := ask(stack, False, speaks)).sees == GOOD:
+                served += 1
+            refused.append(answer)
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+    assert gateway.metrics()['gateway_requests_shed_total{full="processor"}'] == len(refused)
+    wait_for(lambda: gateway.metrics()["gateway_requests_in_flight"] == 0, "the streams' end")
+    assert ask(stack, False).sees == GOOD
+    stack.rows(64 + served + 1)
+    [chat, messages, gemini] = [answer.sees for answer in refused]
+    return f"a share: {chat} and `Retry-After` (Anthropic's clients: {messages}; Gemini's: {gemini}); counted, not logged"
+
+
 @of_own("D12", "out of file descriptors")
 def no_descriptors(scene: Surroundings) -> str:
     gateway, stack = scene.begin()

@@ -1,54 +1,58 @@
 //! When the processor is behind, and how much has to be refused for it to catch up.
 //!
-//! A delay by itself is no fault: work comes in bursts. One that does not go away is a queue that only grows (as CoDel has
-//! it), and from then on a growing share of new requests is refused until it is gone.
+//! Waiting by itself is no fault: work comes in bursts. Where it does not go away it is a queue that only grows (as CoDel
+//! has it), and from then on a share of new requests is refused: the further the wait is from what is bearable, the faster
+//! the share grows or shrinks, so that it comes to rest where just as much is let in as can be served.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A share of this much refuses everything.
 pub(super) const ALL: u32 = 1000;
 /// Some are always let in, so that it shows whether things are better.
-const MOST: u32 = 950;
-/// How long a delay has to last before anything is refused.
-const PERSISTENT: Duration = Duration::from_millis(100);
-/// By how much the share grows with each late turn.
-const STEP: u32 = 50;
-/// By how much it shrinks with each turn in time: a quarter, and at least this.
-const LEAST_RELIEF: u32 = 10;
+const MOST: f64 = 0.95;
+/// Of how much each wait changes the mean: a wait is forgotten after a tenth of a second.
+const WEIGHT: f64 = 0.125;
+/// So many waits in a row have to be too long before anything is refused.
+const PERSISTENT: u32 = 10;
+/// By how much the share changes where the mean is twice of what is bearable, or nothing.
+const STEP: f64 = 0.02;
+/// It never changes by more than so many steps.
+const MOST_STEPS: f64 = 2.0;
 
-/// Judges how late turns come.
+/// Judges how long tasks wait for their turn.
 #[derive(Debug)]
 pub(super) struct Pressure {
-    longest: Duration,
-    /// Since when every turn came late.
-    late_since: Option<Instant>,
-    share: u32,
+    longest_s: f64,
+    mean_s: f64,
+    /// Means in a row that were too long.
+    late: u32,
+    share: f64,
 }
 
 impl Pressure {
-    /// One that calls turns late which come later than `longest`.
+    /// One that calls waits too long which are longer than `longest`.
     pub(super) fn new(longest: Duration) -> Self {
         Self {
-            longest,
-            late_since: None,
-            share: 0,
+            longest_s: longest.as_secs_f64(),
+            mean_s: 0.0,
+            late: 0,
+            share: 0.0,
         }
     }
 
-    /// A turn came, this late; says what share of new requests, of [`ALL`], is to be refused.
-    pub(super) fn observe(&mut self, delay: Duration, now: Instant) -> u32 {
-        if delay <= self.longest {
-            self.late_since = None;
-            let relief = (self.share / 4).max(LEAST_RELIEF);
-            self.share = self.share.saturating_sub(relief);
+    /// So long waited a task; says what share of new requests, of [`ALL`], is to be refused.
+    pub(super) fn observe(&mut self, wait: Duration) -> u32 {
+        self.mean_s += WEIGHT * (wait.as_secs_f64() - self.mean_s);
+        let excess = self.mean_s / self.longest_s - 1.0;
+        self.late = if excess > 0.0 {
+            self.late.saturating_add(1)
         } else {
-            let since = *self.late_since.get_or_insert(now);
-            // Where something is refused already, it was too little.
-            if self.share > 0 || now.saturating_duration_since(since) >= PERSISTENT {
-                self.share = (self.share + STEP).min(MOST);
-            }
+            0
+        };
+        if self.share > 0.0 || self.late >= PERSISTENT {
+            self.share = (self.share + STEP * excess.min(MOST_STEPS)).clamp(0.0, MOST);
         }
-        self.share
+        (self.share * f64::from(ALL)) as u32
     }
 }
 
@@ -56,47 +60,59 @@ impl Pressure {
 mod tests {
     use super::*;
 
-    const LATE: Duration = Duration::from_millis(30);
-    const IN_TIME: Duration = Duration::from_millis(1);
+    const LONGEST: Duration = Duration::from_millis(15);
 
-    /// Turns, each of which comes `delay` late, beginning at `from`; the shares.
-    fn turns(pressure: &mut Pressure, from: Instant, count: u32, delay: Duration) -> Vec<u32> {
-        let at = |turn| from + turn * (Duration::from_millis(10) + delay);
-        (0..count)
-            .map(|turn| pressure.observe(delay, at(turn)))
-            .collect()
-    }
-
-    fn start() -> (Pressure, Instant) {
-        let now = tokio::time::Instant::now().into_std();
-        (Pressure::new(Duration::from_millis(15)), now)
+    /// So many waits of the same length; the shares.
+    fn waits(pressure: &mut Pressure, count: u32, wait: Duration) -> Vec<u32> {
+        (0..count).map(|_| pressure.observe(wait)).collect()
     }
 
     #[test]
     fn a_burst_refuses_nobody() {
-        let (mut pressure, now) = start();
-        for burst in 0..10 {
-            let from = now + burst * Duration::from_secs(1);
-            assert_eq!(turns(&mut pressure, from, 2, LATE), [0, 0]);
-            assert_eq!(turns(&mut pressure, from + LATE * 5, 1, IN_TIME), [0]);
+        let mut pressure = Pressure::new(LONGEST);
+        for _ in 0..10 {
+            let shares = waits(&mut pressure, 2, LONGEST * 6);
+            assert_eq!(shares, [0, 0]);
+            assert!(
+                waits(&mut pressure, 100, LONGEST / 10)
+                    .iter()
+                    .all(|share| *share == 0)
+            );
         }
     }
 
     #[test]
-    fn a_delay_that_lasts_refuses_more_and_more_but_never_all() {
-        let (mut pressure, now) = start();
-        let shares = turns(&mut pressure, now, 40, LATE);
-        assert_eq!(shares[..3], [0, 0, 0]);
-        assert!(shares[3] > 0 && shares.is_sorted(), "{shares:?}");
-        assert_eq!(shares.last(), Some(&MOST));
+    fn a_wait_that_lasts_refuses_more_and_more_but_never_all() {
+        let mut pressure = Pressure::new(LONGEST);
+        let shares = waits(&mut pressure, 100, LONGEST * 2);
+        assert_eq!(shares[..10], [0; 10]);
+        assert!(shares.is_sorted(), "{shares:?}");
+        assert_eq!(shares.last(), Some(&950));
     }
 
     #[test]
-    fn recovery_takes_a_fraction_of_a_second() {
-        let (mut pressure, now) = start();
-        turns(&mut pressure, now, 40, LATE);
-        let shares = turns(&mut pressure, now + LATE * 100, 30, IN_TIME);
-        assert!(shares.is_sorted_by(|a, b| a >= b));
+    fn it_comes_to_rest_where_as_much_is_let_in_as_can_be_served() {
+        // Twice of what can be served is asked for: the wait is the longer, the more is let in.
+        let mut pressure = Pressure::new(LONGEST);
+        let mut share = 0;
+        let mut waited = Vec::new();
+        for _ in 0..500 {
+            let let_in = 2.0 * f64::from(ALL - share) / f64::from(ALL);
+            let wait = LONGEST.mul_f64(let_in * let_in);
+            share = pressure.observe(wait);
+            waited.push(wait);
+        }
+        for wait in &waited[400..] {
+            assert!(wait.abs_diff(LONGEST) < LONGEST / 10, "{waited:?}");
+        }
+        assert!(share.abs_diff(500) < 50, "{share}");
+    }
+
+    #[test]
+    fn recovery_takes_less_than_a_second() {
+        let mut pressure = Pressure::new(LONGEST);
+        waits(&mut pressure, 100, LONGEST * 2);
+        let shares = waits(&mut pressure, 80, Duration::ZERO);
         assert_eq!(shares.last(), Some(&0), "{shares:?}");
     }
 }

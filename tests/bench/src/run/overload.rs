@@ -50,6 +50,9 @@ pub(super) fn measure(bench: &Bench<'_>, system: &mut System) -> anyhow::Result<
         system.forget_peak()?;
         let load = bench.load(system, case, seconds, pace)?;
         let per_second = load.per_second;
+        // So many connections are fewer than the requests it serves at a time: who is refused, is for the processor's sake,
+        // and leaves no row.
+        system.answered -= load.refused;
         let peak_kb = system.peak_kb()?.unwrap_or_default();
         steps.push(Step {
             what,
