@@ -9,12 +9,12 @@ use hyper_util::{
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::{patient::Patient, service::Service, tls::Tls, turned_away::TurnedAway};
+use crate::{
+    head_timer::HeadTimer, patient::Patient, service::Service, tls::Tls, turned_away::TurnedAway,
+};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// How long a client may take for the head of its request.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a client may take for the handshake of TLS.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after an accept that failed for want of file descriptors; they come back as connections end.
@@ -46,6 +46,8 @@ pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 pub(crate) struct Bounds {
     /// How many there may be.
     pub(crate) connections: usize,
+    /// How long one may be silent between two requests.
+    pub(crate) keep_alive_timeout: Duration,
     /// How long one may take nothing of what is written to it.
     pub(crate) write_timeout: Duration,
 }
@@ -69,7 +71,7 @@ pub(crate) async fn serve(
     stop: CancellationToken,
     drain: Drain,
 ) {
-    let builder = Arc::new(builder());
+    let builder = builder(bounds.keep_alive_timeout);
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let mut turned_away = TurnedAway::default();
@@ -101,6 +103,8 @@ pub(crate) async fn serve(
         }
         let stream = Patient::new(stream, bounds.write_timeout);
         let service = service.of_peer(peer.ip());
+        let mut builder = builder.clone();
+        builder.http1().timer(HeadTimer::default());
         let Some(tls) = &tls else {
             let connection = builder
                 .serve_connection(TokioIo::new(stream), service)
@@ -108,7 +112,7 @@ pub(crate) async fn serve(
             connections.spawn(run(graceful.watch(connection)));
             continue;
         };
-        let (acceptor, builder, stop) = (tls.acceptor(), builder.clone(), stop.clone());
+        let (acceptor, stop) = (tls.acceptor(), stop.clone());
         let watcher = graceful.watcher();
         connections.spawn(async move {
             let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
@@ -148,12 +152,11 @@ async fn run(connection: impl Future<Output = Result<(), BoxError>>) {
     }
 }
 
-fn builder() -> auto::Builder<TokioExecutor> {
+fn builder(keep_alive_timeout: Duration) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(keep_alive_timeout)
         // No `pipeline_flush` here: with it hyper writes into memory without end for a client that does not read.
         .max_buf_size(MAX_HEAD_BYTES);
     builder

@@ -6,6 +6,7 @@ mod core_dumps;
 mod cors;
 mod database;
 mod descriptors;
+mod head_timer;
 mod healthcheck;
 mod last_resort;
 mod listener;

@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    listener::{self, Bounds, Drain},
+    listener::{self, Drain},
     settings::Settings,
     tls::Tls,
     wiring::{self, Gateway},
@@ -53,11 +53,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
             timeout: settings.drain_timeout,
             cut,
         };
-        let bounds = Bounds {
-            connections: settings.max_connections,
-            write_timeout: settings.write_timeout,
-        };
-        listener::serve(listener, tls, service, bounds, stop_serving, drain).await;
+        listener::serve(listener, tls, service, settings.bounds, stop_serving, drain).await;
         stop_working.cancel();
         while working.join_next().await.is_some() {}
         tracing::info!("the gateway has ended");

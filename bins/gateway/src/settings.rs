@@ -32,6 +32,7 @@ use crate::{
     client_address::TrustedProxies,
     cors::Origins,
     database::Pool,
+    listener::Bounds,
     logging::{LogFormat, Logging},
     tls::TlsFiles,
 };
@@ -58,8 +59,7 @@ pub(crate) struct Settings {
     pub(crate) body_timeout: Duration,
     pub(crate) max_concurrent: usize,
     pub(crate) rates: Rates,
-    pub(crate) write_timeout: Duration,
-    pub(crate) max_connections: usize,
+    pub(crate) bounds: Bounds,
     /// `None` where it is not looked at.
     pub(crate) max_delay: Option<Duration>,
     pub(crate) protect_metrics: bool,
@@ -128,6 +128,7 @@ impl Settings {
         let traces = traces(&given, provider_networks)?;
         let (redis, database_pool) = (redis(&given)?, pool(&given)?);
         let (retention, logging) = (retention(&given), logging(&given)?);
+        let bounds = bounds(&given)?;
         let settings = Self {
             database_url: given
                 .database_url
@@ -174,15 +175,7 @@ impl Settings {
                 given.gateway_max_concurrent.unwrap_or(10_000),
             )?,
             rates: rates(given.gateway_rpm, given.gateway_tpm)?,
-            write_timeout: seconds(
-                "GATEWAY_WRITE_TIMEOUT",
-                given.gateway_write_timeout.unwrap_or(120.0),
-                0.001,
-            )?,
-            max_connections: at_least_one(
-                "GATEWAY_MAX_CONNECTIONS",
-                given.gateway_max_connections.unwrap_or(20_000),
-            )?,
+            bounds,
             max_delay: max_delay(given.gateway_max_delay)?,
             protect_metrics: given.gateway_protect_metrics.unwrap_or(false),
             health,
@@ -234,6 +227,26 @@ impl Settings {
 fn logging(given: &Given) -> anyhow::Result<Logging> {
     let level = given.log_level.as_deref().unwrap_or("info");
     Logging::new(level, given.log_format.unwrap_or(LogFormat::Text)).context("LOG_LEVEL")
+}
+
+/// Of clients' connections.
+fn bounds(given: &Given) -> anyhow::Result<Bounds> {
+    Ok(Bounds {
+        connections: at_least_one(
+            "GATEWAY_MAX_CONNECTIONS",
+            given.gateway_max_connections.unwrap_or(20_000),
+        )?,
+        keep_alive_timeout: seconds(
+            "GATEWAY_KEEP_ALIVE_TIMEOUT",
+            given.gateway_keep_alive_timeout.unwrap_or(75.0),
+            0.001,
+        )?,
+        write_timeout: seconds(
+            "GATEWAY_WRITE_TIMEOUT",
+            given.gateway_write_timeout.unwrap_or(120.0),
+            0.001,
+        )?,
+    })
 }
 
 fn retention(given: &Given) -> stats::Keep {
@@ -318,6 +331,10 @@ mod tests {
         refused(
             |given| given.gateway_max_connections = Some(0),
             "GATEWAY_MAX_CONNECTIONS",
+        );
+        refused(
+            |given| given.gateway_keep_alive_timeout = Some(0.0),
+            "GATEWAY_KEEP_ALIVE_TIMEOUT",
         );
         refused(
             |given| given.gateway_write_timeout = Some(0.0),

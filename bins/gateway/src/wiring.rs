@@ -342,7 +342,7 @@ fn surroundings(settings: &Settings) -> Surroundings {
     Surroundings {
         proxies: settings.trusted_proxies.clone(),
         cors: settings.cors.clone(),
-        write_timeout: settings.write_timeout,
+        write_timeout: settings.bounds.write_timeout,
     }
 }
 

@@ -219,6 +219,13 @@ pub(super) struct Given {
     /// Tokens, in and out, of all clients together in any 60 seconds [default: no limit]
     #[arg(long = "tpm", env = "GATEWAY_TPM", value_name = "COUNT")]
     pub(super) gateway_tpm: Option<u64>,
+    /// Seconds that a connection may be silent between two requests before it is closed [default: 75]
+    #[arg(
+        long = "keep-alive-timeout",
+        env = "GATEWAY_KEEP_ALIVE_TIMEOUT",
+        value_name = "SECONDS"
+    )]
+    pub(super) gateway_keep_alive_timeout: Option<f64>,
     /// Seconds that a client may read nothing of its answer before its connection is closed [default: 120]
     #[arg(
         long = "write-timeout",
@@ -339,83 +346,63 @@ pub(super) struct Given {
 impl Given {
     /// This layer, and below it another.
     pub(super) fn or(self, below: Self) -> Self {
-        Self {
-            database_url: self.database_url.or(below.database_url),
-            redis_url: self.redis_url.or(below.redis_url),
-            redis_timeout: self.redis_timeout.or(below.redis_timeout),
-            redis_ca_file: self.redis_ca_file.or(below.redis_ca_file),
-            gateway_listen: self.gateway_listen.or(below.gateway_listen),
-            gateway_tls_cert: self.gateway_tls_cert.or(below.gateway_tls_cert),
-            gateway_tls_key: self.gateway_tls_key.or(below.gateway_tls_key),
-            gateway_cors_origins: self.gateway_cors_origins.or(below.gateway_cors_origins),
-            gateway_trusted_proxies: self
-                .gateway_trusted_proxies
-                .or(below.gateway_trusted_proxies),
-            gateway_admin_key: self.gateway_admin_key.or(below.gateway_admin_key),
-            gateway_api_keys: self.gateway_api_keys.or(below.gateway_api_keys),
-            gateway_secret_key: self.gateway_secret_key.or(below.gateway_secret_key),
-            gateway_secret_key_previous: self
-                .gateway_secret_key_previous
-                .or(below.gateway_secret_key_previous),
-            gateway_provider_networks: self
-                .gateway_provider_networks
-                .or(below.gateway_provider_networks),
-            gateway_spool_dir: self.gateway_spool_dir.or(below.gateway_spool_dir),
-            gateway_database_wait: self.gateway_database_wait.or(below.gateway_database_wait),
-            gateway_database_connections: self
-                .gateway_database_connections
-                .or(below.gateway_database_connections),
-            gateway_database_acquire_timeout: self
-                .gateway_database_acquire_timeout
-                .or(below.gateway_database_acquire_timeout),
-            gateway_database_statement_timeout: self
-                .gateway_database_statement_timeout
-                .or(below.gateway_database_statement_timeout),
-            gateway_snapshot_file: self.gateway_snapshot_file.or(below.gateway_snapshot_file),
-            gateway_drain_timeout: self.gateway_drain_timeout.or(below.gateway_drain_timeout),
-            gateway_max_body: self.gateway_max_body.or(below.gateway_max_body),
-            gateway_body_timeout: self.gateway_body_timeout.or(below.gateway_body_timeout),
-            gateway_max_concurrent: self.gateway_max_concurrent.or(below.gateway_max_concurrent),
-            gateway_write_timeout: self.gateway_write_timeout.or(below.gateway_write_timeout),
-            gateway_rpm: self.gateway_rpm.or(below.gateway_rpm),
-            gateway_tpm: self.gateway_tpm.or(below.gateway_tpm),
-            gateway_max_connections: self
-                .gateway_max_connections
-                .or(below.gateway_max_connections),
-            gateway_max_delay: self.gateway_max_delay.or(below.gateway_max_delay),
-            gateway_protect_metrics: self
-                .gateway_protect_metrics
-                .or(below.gateway_protect_metrics),
-            health_check_enabled: self.health_check_enabled.or(below.health_check_enabled),
-            health_check_interval: self.health_check_interval.or(below.health_check_interval),
-            health_check_max_errors: self
-                .health_check_max_errors
-                .or(below.health_check_max_errors),
-            health_check_retry_hours: self
-                .health_check_retry_hours
-                .or(below.health_check_retry_hours),
-            log_retention_days: self.log_retention_days.or(below.log_retention_days),
-            audit_retention_days: self.audit_retention_days.or(below.audit_retention_days),
-            body_retention_days: self.body_retention_days.or(below.body_retention_days),
-            body_max_bytes: self.body_max_bytes.or(below.body_max_bytes),
-            body_redact: self.body_redact.or(below.body_redact),
-            gateway_guards: self.gateway_guards.or(below.gateway_guards),
-            gateway_budget_lease: self.gateway_budget_lease.or(below.gateway_budget_lease),
-            gateway_budget_on_credit: self
-                .gateway_budget_on_credit
-                .or(below.gateway_budget_on_credit),
-            gateway_alert_urls: self.gateway_alert_urls.or(below.gateway_alert_urls),
-            gateway_alert_secret: self.gateway_alert_secret.or(below.gateway_alert_secret),
-            otel_exporter_otlp_endpoint: self
-                .otel_exporter_otlp_endpoint
-                .or(below.otel_exporter_otlp_endpoint),
-            otel_exporter_otlp_headers: self
-                .otel_exporter_otlp_headers
-                .or(below.otel_exporter_otlp_headers),
-            otel_service_name: self.otel_service_name.or(below.otel_service_name),
-            gateway_trace_share: self.gateway_trace_share.or(below.gateway_trace_share),
-            log_level: self.log_level.or(below.log_level),
-            log_format: self.log_format.or(below.log_format),
+        macro_rules! layered {
+            ($($field:ident,)*) => {
+                Self { $($field: self.$field.or(below.$field),)* }
+            };
+        }
+        layered! {
+            database_url,
+            redis_url,
+            redis_timeout,
+            redis_ca_file,
+            gateway_listen,
+            gateway_tls_cert,
+            gateway_tls_key,
+            gateway_cors_origins,
+            gateway_trusted_proxies,
+            gateway_admin_key,
+            gateway_api_keys,
+            gateway_secret_key,
+            gateway_secret_key_previous,
+            gateway_provider_networks,
+            gateway_spool_dir,
+            gateway_database_wait,
+            gateway_database_connections,
+            gateway_database_acquire_timeout,
+            gateway_database_statement_timeout,
+            gateway_snapshot_file,
+            gateway_drain_timeout,
+            gateway_max_body,
+            gateway_body_timeout,
+            gateway_max_concurrent,
+            gateway_keep_alive_timeout,
+            gateway_write_timeout,
+            gateway_rpm,
+            gateway_tpm,
+            gateway_max_connections,
+            gateway_max_delay,
+            gateway_protect_metrics,
+            health_check_enabled,
+            health_check_interval,
+            health_check_max_errors,
+            health_check_retry_hours,
+            log_retention_days,
+            audit_retention_days,
+            body_retention_days,
+            body_max_bytes,
+            body_redact,
+            gateway_guards,
+            gateway_budget_lease,
+            gateway_budget_on_credit,
+            gateway_alert_urls,
+            gateway_alert_secret,
+            otel_exporter_otlp_endpoint,
+            otel_exporter_otlp_headers,
+            otel_service_name,
+            gateway_trace_share,
+            log_level,
+            log_format,
         }
     }
 }
