@@ -15,7 +15,7 @@ from harness.stack import Stack
 from speakers import SPEAKERS, Said, Tool
 
 PROVIDERS = {"openai": "gpt-5.1", "anthropic": "claude-sonnet-4-5", "gemini": "gemini-2.5-flash"}
-SAID = "The answer is the same wherever it is asked for: twelve, as everybody knows who has ever counted eggs."
+SAID = "Die Antwort ist überall dieselbe: zwölf 🥚, wie jeder weiß, der je welche gezählt hat, und größer wird sie nicht."
 CITY = Tool("weather", "Tells the weather", {"city": {"type": "string"}})
 CALLS = [{"name": "weather", "arguments": {"city": "Lindau on the lake"}}]
 CUTS = [
@@ -23,6 +23,12 @@ CUTS = [
     {"kind": "reset", "at": {"after_events": 8}},
     {"kind": "error_event", "after_events": 8},
 ]
+WITHIN = [
+    {"kind": "close", "at": {"within": {"after_events": 8, "place": place}}}
+    for place in ("field", "json", "character", "line_end")
+]
+#: Seconds: what a request has, and the other clocks, which would let a provider take too long.
+HURRY, LATE = 3.0, 60.0
 BROKEN = (openai.APIError, anthropic.APIError, genai.APIError, RuntimeError)
 
 
@@ -113,3 +119,50 @@ def test_who_did_not_ask_for_it_gets_the_error(
     with pytest.raises(BROKEN):
         ask(stack, speaker)
     assert beta.received() == 0
+
+
+@pytest.mark.parametrize("cut", WITHIN, ids=lambda cut: cut["at"]["within"]["place"])
+def test_a_stream_cut_within_an_event_goes_on_or_ends_in_the_error(
+    make_stack: MakeStack, gateway: Gateway, alpha: Simulator, beta: Simulator, speaker: str, cut: dict[str, Any]
+) -> None:
+    """Of the event that was cut nothing is passed on, so that it is not told twice."""
+    stack = make_stack(max_retry=1)
+    stack.add(alpha, priority=9)
+    stack.add(beta, priority=1)
+    alpha.always(text=SAID, fault=cut)
+    beta.always(text=SAID)
+    with pytest.raises(BROKEN):
+        ask(stack, speaker)
+    assert beta.received() == 0
+    gateway.admin.policy(stack.model, verified_resume=True)
+    said = ask(stack, speaker)
+    assert (said.text, said.finish) == (SAID, "stop")
+    broken, resumed = stack.rows(2)
+    assert (broken["status_code"], broken["error_class"]) == (200, "upstream_truncated")
+    assert broken["completion_tokens"] > 0 and broken["usage_source"] == "estimated"
+    assert (resumed["error_class"], len(resumed["attempts"])) == (None, 2)
+
+
+@pytest.mark.parametrize("whose", ["client", "policy"])
+def test_who_goes_on_has_as_long_as_the_request_had_to_begin(
+    make_stack: MakeStack, gateway: Gateway, alpha: Simulator, beta: Simulator, whose: str
+) -> None:
+    """The first content of the second provider never comes."""
+    stack = make_stack(max_retry=1)
+    stack.add(alpha, priority=9)
+    stack.add(beta, priority=1)
+    clock = {"total_timeout": HURRY} if whose == "policy" else {}
+    clocks = {"first_content_timeout": LATE, "stream_idle_timeout": LATE}
+    gateway.admin.policy(stack.model, verified_resume=True, **clocks, **clock)
+    alpha.always(text=SAID, fault={"kind": "close", "at": {"after_events": 8}})
+    beta.always(fault={"kind": "hang", "at": "after_headers"})
+    headers = {"x-gateway-timeout": str(HURRY)} if whose == "client" else {}
+    client = stack.gateway.openai(default_headers=headers)
+    more = resumes(gateway, "failed")
+    asked = [{"role": "user", "content": "How many?"}]
+    with pytest.raises(openai.APIError):
+        for _ in client.chat.completions.create(model=stack.name, messages=asked, stream=True):
+            pass
+    assert more() == 1
+    classes = [leg["error_class"] for leg in attempts(stack)]
+    assert classes == ["upstream_truncated", "client_timeout" if whose == "client" else "timeout"]

@@ -72,8 +72,7 @@ impl InFlight {
         }) = self.watched.take()
         {
             let effect = Effect::of_attempt(outcome.verdict);
-            association.lane.finish(effect, claim, &outcome, now);
-            if let Some(pause) = effect.cooldown {
+            if let Some(pause) = association.lane.finish(effect, claim, &outcome, now) {
                 association.tell(pause);
             }
             let provider_lane = &association.provider_lane;

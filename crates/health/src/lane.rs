@@ -12,13 +12,16 @@ use router::PeakEwma;
 use crate::breaker::{Breaker, Claim, Gate, Rules};
 use crate::clock::Stamp;
 use crate::history::History;
-use crate::outcome::{Effect, Mark, Outcome, is_failure};
+use crate::outcome::{DEFAULT_COOLDOWN, Effect, Mark, Outcome, is_failure};
 use crate::recent::Recents;
 use crate::state::{EnteredCounters, State, Transition};
 use crate::times::Times;
 
 /// Time between two trials of candidates that cool.
 const COOLING_TRIAL_INTERVAL: Duration = Duration::from_secs(1);
+/// The shortest pause of a candidate that refused again when the one it had asked for was over; each further one is twice as
+/// long, up to [`DEFAULT_COOLDOWN`].
+const FIRST_DISTRUST: Duration = Duration::from_secs(1);
 /// Time in which the weight of a past response time falls to 1/e.
 const LATENCY_DECAY: Duration = Duration::from_secs(10);
 /// Longest error text kept, in characters.
@@ -71,6 +74,8 @@ pub(crate) struct ProviderExt {
 pub(crate) struct AssociationExt {
     cooling_until: Option<Instant>,
     cooling_trial: Option<Instant>,
+    /// How often in a row, since its last answer, it refused what came when it was to take requests.
+    refusals: u32,
     pub(crate) latency: PeakEwma,
     pub(crate) times: Times,
     pub(crate) recent: Recents,
@@ -81,6 +86,7 @@ impl Default for AssociationExt {
         Self {
             cooling_until: None,
             cooling_trial: None,
+            refusals: 0,
             latency: PeakEwma::new(LATENCY_DECAY),
             times: Times::default(),
             recent: Recents::default(),
@@ -310,8 +316,14 @@ impl AssociationLane {
         (gate, core.breaker.errors(), core.ext.cooling_until(now))
     }
 
-    /// Ends an attempt.
-    pub(crate) fn finish(&self, effect: Effect, claim: Claim, outcome: &Outcome, now: Instant) {
+    /// Ends an attempt. Answers how long it pauses because of it.
+    pub(crate) fn finish(
+        &self,
+        effect: Effect,
+        claim: Claim,
+        outcome: &Outcome,
+        now: Instant,
+    ) -> Option<Duration> {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
         let mut core = self.lock();
         core.breaker.record(
@@ -321,12 +333,12 @@ impl AssociationLane {
             self.kind.rules,
             fastrand::f64,
         );
-        if let Some(cooldown) = effect.cooldown {
-            let until = now + cooldown;
-            core.ext.cooling_until = core.ext.cooling_until.max(Some(until));
-        }
+        let pause = effect
+            .cooldown
+            .map(|asked| core.ext.refused(asked, outcome.latency, now));
         core.ext.note(outcome, now);
         self.publish(core, now);
+        pause
     }
 
     /// Has it pause until then, or for longer where it does already.
@@ -355,10 +367,28 @@ impl AssociationExt {
         self.cooling_until.filter(|until| *until > now)
     }
 
+    /// Has it pause as it asked, or for longer when its word did not hold: one that says "at once" and refuses all the same
+    /// would be asked in vain by every request. Answers how long.
+    fn refused(&mut self, asked: Duration, lasted: Option<Duration>, now: Instant) -> Duration {
+        // What was on its way before says nothing about the pause.
+        let is_after_pause = self
+            .cooling_until
+            .is_none_or(|until| until + lasted.unwrap_or_default() <= now);
+        if is_after_pause {
+            self.refusals = self.refusals.saturating_add(1);
+        }
+        let pause = asked.max(distrust(self.refusals));
+        self.cooling_until = self.cooling_until.max(Some(now + pause));
+        pause
+    }
+
     fn note(&mut self, outcome: &Outcome, now: Instant) {
         use router::Verdict::{Answered, ConnectTimeout, Held, Timeout};
         if outcome.verdict == Held {
             return;
+        }
+        if outcome.verdict == Answered {
+            self.refusals = 0;
         }
         // A quick refusal says nothing about how fast answers come; silence does.
         if let Some(latency) = outcome.latency
@@ -368,6 +398,16 @@ impl AssociationExt {
         }
         self.recent.push(outcome, now);
     }
+}
+
+/// The least pause after so many refusals in a row; the first is taken at its word.
+fn distrust(refusals: u32) -> Duration {
+    let Some(doublings) = refusals.checked_sub(2) else {
+        return Duration::ZERO;
+    };
+    FIRST_DISTRUST
+        .saturating_mul(1 << doublings.min(8))
+        .min(DEFAULT_COOLDOWN)
 }
 
 /// Error text as every database takes it: cut, and without NUL.

@@ -512,8 +512,8 @@ impl Proxy {
                 || screen.is_none()
                     && rescue::is_wanted(&model.policy, &orchestration, envelope, endpoint),
             resumption: resuming.map(|resuming| &resuming.resumption),
-            // A stream's commit was in time; what is left of that may not be overdrawn.
-            deadline: deadline(model, &orchestration).filter(|_| resuming.is_none()),
+            // Who goes on with a stream that broke gets as long as the request had for its beginning.
+            deadline: deadline(model, &orchestration),
             is_deadline_own: orchestration.timeout.is_some(),
         };
         let estimate = Estimate::of(endpoint, envelope);

@@ -92,12 +92,79 @@ pub enum Point {
     MidBody,
     /// After so many events of a stream; in a body that is no stream as `MidBody`.
     AfterEvents(usize),
+    /// Within the event that follows so many of a stream; in a body that is no stream as `MidBody`.
+    Within {
+        /// Whole events before it.
+        after_events: usize,
+        /// Where in it.
+        place: Place,
+    },
+}
+
+/// Where within an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// Right behind the name of the field, `data:`.
+    Field,
+    /// In the middle of its JSON.
+    Json,
+    /// In the middle of a character of several bytes, of this event or the first later one that has such; where none has,
+    /// behind the last event.
+    Character,
+    /// Behind its JSON, before the end of the line.
+    LineEnd,
+}
+
+impl Place {
+    /// How many bytes of a frame come before it.
+    fn offset(self, frame: &[u8]) -> usize {
+        const FIELD: &[u8] = b"data:";
+        let field = memchr::memmem::find(frame, FIELD).map(|at| at + FIELD.len());
+        let end = frame.trim_ascii_end().len();
+        let offset = match self {
+            Self::Field => field,
+            Self::Json => field.map(|start| start.midpoint(end)),
+            Self::Character => frame
+                .iter()
+                .position(|byte| !byte.is_ascii())
+                .map(|at| at + 1),
+            Self::LineEnd => Some(end),
+        };
+        // Other framings have no such places.
+        offset.unwrap_or(frame.len() / 2)
+    }
 }
 
 impl Point {
     /// Whether it lies before the body.
     pub(crate) fn is_in_head(self) -> bool {
         matches!(self, Self::BeforeHeaders | Self::InHeaders)
+    }
+
+    /// How many of a stream's events come whole before it.
+    fn whole_events(self, events: &[Event]) -> usize {
+        match self {
+            Self::AfterEvents(count) => count.min(events.len()),
+            Self::MidBody => events.len() / 2,
+            Self::Within {
+                after_events,
+                place: Place::Character,
+            } => (after_events..events.len())
+                .find(|index| !events[*index].data.is_ascii())
+                .unwrap_or(events.len()),
+            Self::Within { after_events, .. } => after_events.min(events.len()),
+            _ => 0,
+        }
+    }
+
+    /// How many bytes of the event that does not come whole come before it.
+    fn within(self, frame: &[u8]) -> usize {
+        match self {
+            Self::MidBody => frame.len() / 2,
+            Self::Within { place, .. } => place.offset(frame),
+            _ => 0,
+        }
     }
 }
 
@@ -236,18 +303,14 @@ fn stage_events(
             .for_each(|event| event.wait = Duration::ZERO);
     }
     let stop = fault.and_then(Fault::stop);
-    let stop_after = stop.map(|(at, _)| match at {
-        Point::AfterEvents(count) => count.min(events.len()),
-        Point::MidBody => events.len() / 2,
-        _ => 0,
-    });
+    let at = stop.map(|(at, _)| at);
+    let stop_after = at.map(|at| at.whole_events(&events));
     let mut writer = EventWriter::new(framing, shape, matches!(fault, Some(Fault::Gzip)), headers);
     for (index, event) in events.iter().enumerate() {
         if stop_after == Some(index) {
-            if matches!(stop, Some((Point::MidBody, _))) {
-                let frame = writer.frame(event);
-                writer.push(&mut steps, frame.slice(..frame.len() / 2));
-            }
+            let frame = writer.frame(event);
+            let beginning = at.map_or(0, |at| at.within(&frame));
+            writer.push(&mut steps, frame.slice(..beginning));
             break;
         }
         steps.push(Step::Wait(event.wait));
@@ -376,12 +439,15 @@ impl EventWriter {
     }
 
     fn push(&self, steps: &mut Vec<Step>, frame: Bytes) {
+        if frame.is_empty() {
+            return;
+        }
         if self.shape.coalesce {
             steps.push(Step::Data(frame));
             return;
         }
         let size = if self.shape.split_bytes == 0 {
-            frame.len().max(1)
+            frame.len()
         } else {
             self.shape.split_bytes
         };

@@ -84,7 +84,7 @@ pub use behaviour::{
 };
 pub use cloud::{AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY};
 pub use error::Error;
-pub use faults::{Fault, Point};
+pub use faults::{Fault, Place, Point};
 pub use journal::{Counts, Outcome, Recorded};
 pub use memory::MemoryStream;
 pub use script::Rule;

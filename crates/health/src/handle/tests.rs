@@ -215,6 +215,40 @@ fn a_rate_limit_cools_the_association_and_harms_nobody() {
 }
 
 #[test]
+fn who_refuses_again_after_the_pause_asked_for_is_believed_less_each_time() {
+    let mut stand = Stand::new();
+    let limited = |seconds| {
+        let retry_after = Some(Duration::from_secs(seconds));
+        Outcome::new(Verdict::RateLimited { retry_after }).status(429)
+    };
+    let cools_for = |stand: &Stand, seconds| {
+        let until = stand.now.instant + Duration::from_secs(seconds);
+        assert_eq!(stand.standing(11), Standing::Cooling { until });
+    };
+    // "At once", which is not true.
+    stand.attempt(11, limited(0));
+    assert_eq!(stand.standing(11), READY);
+    for seconds in [1, 2, 4, 5, 5] {
+        stand.attempt(11, limited(0));
+        cools_for(&stand, seconds);
+        stand.wait(seconds as f64);
+        assert_eq!(stand.standing(11), READY);
+    }
+    // What it asks for beyond that is given.
+    stand.attempt(11, limited(60));
+    cools_for(&stand, 60);
+    // What was sent before it paused is no broken word.
+    stand.wait(60.0);
+    stand.attempt(11, Outcome::new(Verdict::Answered));
+    for _ in 0..9 {
+        let sent_before = Duration::from_millis(1);
+        stand.attempt(11, limited(0).latency(sent_before));
+    }
+    assert_eq!(stand.standing(11), READY);
+    assert_eq!(stand.standing(12), READY);
+}
+
+#[test]
 fn cooling_holds_back_a_trial_and_prolongs_an_open_state() {
     let mut stand = Stand::new();
     stand.fail(11, Verdict::Timeout);

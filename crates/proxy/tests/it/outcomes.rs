@@ -332,3 +332,17 @@ async fn stale_connections_cost_nothing() {
     assert_eq!(gateway.health_of(0).0.error_count, 0);
     assert_eq!(simulator.counts().received, 9);
 }
+
+/// Asked again at once, as it wishes, it refuses every time: soon requests pass it over without being held up.
+#[tokio::test]
+async fn who_says_at_once_and_refuses_all_the_same_is_passed_over() {
+    let (busy, well) = (simulator().await, simulator().await);
+    busy.fail(Behaviour::status(429).retry_after(RetryAfter::Seconds(0)));
+    let mut gateway = Setup::of(&[&busy, &well]).max_retry(3).start().await;
+    let mut at_once = 0;
+    for _ in 0..40 {
+        assert_eq!(gateway.chat(&json!({})).await.status, 200);
+        at_once += usize::from(gateway.record().attempts.len() == 1);
+    }
+    assert!(at_once >= 20, "{at_once} of 40");
+}

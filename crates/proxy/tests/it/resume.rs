@@ -1,7 +1,7 @@
 //! Streams that break after their first content, and go on with another provider.
 
 use serde_json::json;
-use simulator::{Behaviour, Fault, Point, Simulator};
+use simulator::{Behaviour, Fault, Place, Point, Simulator};
 use stats::{Counted, RequestRecord};
 
 use crate::{
@@ -9,7 +9,23 @@ use crate::{
     protocols::{CLIENTS, Client, KINDS, config},
 };
 
-const SAID: &str = "The answer is the same wherever it is asked for: twelve, as everybody knows.";
+const SAID: &str =
+    "Die Antwort ist überall dieselbe: zwölf 🥚, wie jeder weiß, der je welche gezählt hat.";
+/// In the middle of the stream, and everywhere within an event.
+const CUTS: [Point; 5] = [
+    Point::MidBody,
+    within(Place::Field),
+    within(Place::Json),
+    within(Place::Character),
+    within(Place::LineEnd),
+];
+
+const fn within(place: Place) -> Point {
+    Point::Within {
+        after_events: 6,
+        place,
+    }
+}
 
 fn saying(text: &str) -> Behaviour {
     Behaviour {
@@ -54,16 +70,19 @@ fn assert_both(record: &RequestRecord) {
 
 #[tokio::test]
 async fn a_stream_that_breaks_goes_on_with_a_provider_that_says_the_same() {
+    let simulators = [simulator().await, simulator().await];
+    let both = [&simulators[0], &simulators[1]];
+    simulators[1].fail(saying(SAID));
+    // Each client meets each cut, though not of each pair of providers.
+    let mut cuts = CUTS.iter().cycle();
     for first in KINDS {
         for second in KINDS {
             for client in CLIENTS {
-                let simulators = [simulator().await, simulator().await];
-                simulators[0].fail(breaking(Fault::Close { at: Point::MidBody }));
-                simulators[1].fail(saying(SAID));
-                let both = [&simulators[0], &simulators[1]];
+                let at = *cuts.next().unwrap();
+                simulators[0].fail(breaking(Fault::Close { at }));
                 let mut gateway = gateway([first, second], both, true).await;
                 let reply = client.ask(&gateway, true, false).await;
-                let context = format!("{first}, {second}, {client:?}: {}", reply.text());
+                let context = format!("{first}, {second}, {client:?}, {at:?}: {}", reply.text());
                 assert_eq!(client.streamed(&reply), SAID, "{context}");
                 assert!(reply.text().contains(client.end_marker()), "{context}");
                 let record = gateway.record();
@@ -79,13 +98,36 @@ async fn a_stream_that_breaks_goes_on_with_a_provider_that_says_the_same() {
     }
 }
 
+/// What came of the event that was cut is not passed on, not even where all but its line end is there.
+#[tokio::test]
+async fn a_stream_cut_within_an_event_ends_in_the_error_event() {
+    let simulator = simulator().await;
+    for kind in KINDS {
+        let setup = Setup::new().provider_of(kind, &config(kind, &simulator, 0));
+        let mut gateway = setup.start().await;
+        for client in CLIENTS {
+            for at in CUTS {
+                simulator.fail(breaking(Fault::Close { at }));
+                let reply = client.ask(&gateway, true, false).await;
+                let context = format!("{kind}, {client:?}, {at:?}: {}", reply.text());
+                assert_broken(client, &reply);
+                let said = client.streamed(&reply);
+                assert!(SAID.starts_with(&said) && !said.is_empty(), "{context}");
+                let record = gateway.record();
+                assert_eq!(record.error_class, Some("upstream_truncated"), "{context}");
+                gateway.idle().await;
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_provider_that_says_something_else_does_not_go_on() {
     for client in CLIENTS {
         let simulators = [simulator().await, simulator().await];
         simulators[0].fail(breaking(Fault::ErrorEvent { after_events: 6 }));
         simulators[1].fail(saying(
-            "The answer is another one here, and longer than the first was.",
+            "Die Antwort ist hier eine andere, und länger als die erste war, die anderswo kam.",
         ));
         let both = [&simulators[0], &simulators[1]];
         let mut gateway = gateway(["openai", "anthropic"], both, true).await;

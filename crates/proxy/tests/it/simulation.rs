@@ -11,6 +11,7 @@
 
 mod invariants;
 mod network;
+mod resumed;
 mod schedule;
 mod told;
 mod world;

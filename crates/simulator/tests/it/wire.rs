@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
-use simulator::{Behaviour, Fault, KeepAlive, Outcome, Point, SseShape};
+use simulator::{Behaviour, Fault, KeepAlive, Outcome, Place, Point, SseShape};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -67,6 +67,43 @@ async fn connections_break_where_they_are_told_to() {
             );
             until(|| sim.requests()[0].outcome == Outcome::Faulted).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_is_cut_where_within_an_event_it_is_told_to() {
+    let text = "The eggs are twelve, and each is \u{fc}ber alles \u{1f95a}.";
+    // (where, what the bytes that came end with)
+    let table: [(Place, &[u8]); 4] = [
+        (Place::Field, b"\n\ndata:"),
+        (Place::Json, b""),
+        (Place::Character, b"\xc3"),
+        (Place::LineEnd, b"}"),
+    ];
+    for (place, end) in table {
+        let at = Point::Within {
+            after_events: 3,
+            place,
+        };
+        let sim = start_failing(Behaviour {
+            text: Some(text.to_owned()),
+            ..Behaviour::fault(Fault::Close { at })
+        })
+        .await;
+        let reply = post_chat(&sim, stream()).await;
+        let sent = &reply.body;
+        let text = String::from_utf8_lossy(sent);
+        assert!(!reply.complete, "{place:?}");
+        assert!(sent.ends_with(end), "{place:?}: {text}");
+        assert!(!sent.ends_with(b"\n"), "{place:?}: {text}");
+        // The first character of several bytes comes later.
+        let is_later = place == Place::Character;
+        let whole = text.matches("}\n\n").count();
+        assert_eq!(
+            (whole > 3, whole < 3),
+            (is_later, false),
+            "{place:?}: {text}"
+        );
     }
 }
 

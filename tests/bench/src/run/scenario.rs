@@ -123,7 +123,7 @@ pub(crate) enum With {
     /// Nothing: one provider, and a key from the gateway's settings.
     #[default]
     Nothing,
-    /// A first provider that answers 429 and would be asked again at once: every request is tried twice.
+    /// A first provider that answers 429 and says to come again at once: the gateway soon leaves it alone but for trials.
     Busy,
     /// A first provider that answers 500: the gateway soon leaves it alone but for trials.
     Broken,

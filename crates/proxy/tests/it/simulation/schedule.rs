@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use simulator::{
-    Behaviour, CallSpec, ErrorKind, Fault, KeepAlive, LineEnd, Point, RetryAfter, Rule, SseShape,
+    Behaviour, CallSpec, ErrorKind, Fault, KeepAlive, LineEnd, Place, Point, RetryAfter, Rule,
+    SseShape,
 };
 
 use crate::protocols::{CLIENTS, Client};
@@ -98,10 +99,10 @@ pub(super) struct Ask {
     pub(super) resume: Option<bool>,
 }
 
-/// Words, unlike those of any other speaker from the first one on.
+/// Words, unlike those of any other speaker from the first one on, and with characters of several bytes.
 fn words(speaker: &str) -> String {
     (0..10)
-        .map(|word| format!("{speaker}w{word} "))
+        .map(|word| format!("{speaker}wörd{word} "))
         .collect::<String>()
         .trim_end()
         .to_owned()
@@ -386,14 +387,19 @@ fn pause(dice: &mut Rng) -> Option<RetryAfter> {
 }
 
 fn on_the_way(dice: &mut Rng) -> Fault {
+    const PLACES: [Place; 4] = [Place::Field, Place::Json, Place::Character, Place::LineEnd];
+    let after_events = dice.usize(..8);
     let at = [
         Point::BeforeHeaders,
         Point::InHeaders,
         Point::AfterHeaders,
         Point::MidBody,
         Point::AfterEvents(dice.usize(..8)),
-    ][dice.usize(..5)];
-    let after_events = dice.usize(..8);
+        Point::Within {
+            after_events,
+            place: PLACES[dice.usize(..4)],
+        },
+    ][dice.usize(..6)];
     let (bytes, every_ms) = (dice.usize(1..200), dice.u64(1..2_000));
     match dice.u8(..10) {
         0 => Fault::Hang { at },
