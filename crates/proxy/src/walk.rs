@@ -44,6 +44,7 @@ use crate::{
     heartbeat, intake,
     ledger::{Arrival, Ledger},
     limits::{self, Ahead, Counts},
+    media::Fetcher,
     metrics::Metrics,
     models,
     orchestration::Orchestration,
@@ -103,7 +104,7 @@ struct Inner {
     /// What was taken of limits.
     counts: Counts,
     /// For addresses that come from requests.
-    public: Clients,
+    fetcher: Fetcher,
     /// For moderation endpoints.
     moderator: Arc<Client>,
 }
@@ -125,7 +126,7 @@ impl Proxy {
                 admission: Arc::default(),
                 backlog: Backlog::default(),
                 slots: Slots::default(),
-                public: Clients::new(NetworkPolicy::Public),
+                fetcher: Fetcher::new(NetworkPolicy::Public),
             }),
         }
     }
@@ -394,7 +395,7 @@ impl Proxy {
             health: &inner.parts.health,
             budget: &inner.budget,
             settings: &inner.parts.settings,
-            public: &inner.public,
+            fetcher: &inner.fetcher,
             counting: &inner.counting,
             metrics: &inner.parts.metrics,
             slots: &inner.slots,
