@@ -335,7 +335,7 @@ impl Prepared<'_> {
             }
             _ => self.begun(ask, prompt_bytes),
         };
-        stream.screened(Box::new(screen.clone()))
+        screen.over(stream)
     }
 
     fn begun(&self, ask: &Ask<'_>, prompt_bytes: usize) -> Stream {

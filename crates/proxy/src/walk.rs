@@ -432,7 +432,7 @@ impl Proxy {
         let redacted = match guard {
             None => None,
             Some(guard) => {
-                guard.check_stream(envelope)?;
+                guard.check_stream(request.endpoint, envelope)?;
                 guard.request(request.body, ledger)?
             }
         };
