@@ -255,14 +255,14 @@ def test_answers_are_moderated_before_they_are_told(
     assert alpha.received() == 6
 
 
-def test_streams_are_refused_where_answers_are_moderated_unless_they_are_let_pass(
+def test_streams_of_moderated_answers_may_be_refused_or_let_pass(
     gateway: Gateway, make_stack: MakeStack, alpha: Simulator, beta: Simulator, moderator: dict
 ) -> None:
     stack = make_stack(alpha)
-    guard(stack, CARD, moderation=moderator | {"on": "response"})
+    guard(stack, CARD, moderation=moderator | {"on": "response", "streams": "deny"})
     chat, claude, gemini = gateway.openai(), gateway.anthropic(), gateway.genai()
     alpha.always(text=f"There was violence. {NUMBER}")
-    told = "answers are moderated, which a stream cannot be"
+    told = "answers are moderated, which this stream cannot be"
     with pytest.raises(openai.BadRequestError, match=told) as refused:
         chat.chat.completions.create(model=stack.name, messages=asked("Hello"), stream=True)
     assert refused.value.param == "stream"

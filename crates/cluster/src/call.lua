@@ -5,7 +5,8 @@
 -- last minute and how many requests of each gateway run. ARGV[1] is the call, in JSON; scopes are numbered in it from 0.
 --
 -- A minute is 121 counts of half a second in a hash, `r<n>` of requests and `t<n>` of tokens, reused in a ring; with their
--- sums `r` and `t`, the step that was looked at last, `newest`, and the last in which each came, `rl` and `tl`.
+-- sums `r` and `t`, the step that was looked at last, `newest`, and the last in which each came, `rl` and `tl`. Tokens that
+-- were used beyond the limit are owed, `o`: as counts get a minute old, what is owed takes their places.
 local STEP, STEPS = 500, 121
 local KEEP_WINDOW, KEEP_RUNNING, KEEP_ALIVE, KEEP_PAUSES, KEEP_EPOCH = 62000, 60000, 60000, 130000, 600000
 local REQUESTS, TOKENS, CONCURRENT = 0, 1, 2
@@ -35,6 +36,45 @@ redis.call('PEXPIRE', KEYS[2], KEEP_ALIVE)
 
 local windows = {}
 
+local function fields_of(kind)
+  local fields = {}
+  for place = 0, STEPS - 1 do
+    fields[#fields + 1] = kind .. place
+  end
+  return fields
+end
+
+-- How many times all tokens of a window are owed besides.
+local function full_rounds(it)
+  return it.sum.t > 0 and math.floor(it.owed / it.sum.t) or 0
+end
+
+-- Forgets a count that gets too old at `step`; what is owed takes its place.
+local function pay(it, count, step)
+  local paid = math.min(count, it.owed)
+  it.owed, it.sum.t = it.owed - paid, it.sum.t - count + paid
+  if paid > 0 then
+    it.last.t = step
+  end
+  return paid
+end
+
+-- A minute and more has passed since: nothing is left but what was owed and paid meanwhile.
+local function leap(it, passed)
+  local counts = redis.call('HMGET', it.key, unpack(fields_of('t')))
+  redis.call('DEL', it.key)
+  it.sum.r = 0
+  local rounds = math.min(math.floor(passed / STEPS), full_rounds(it))
+  it.owed, it.newest = it.owed - rounds * it.sum.t, it.newest + rounds * STEPS
+  for step = it.newest + 1, math.min(present, it.newest + 2 * STEPS) do
+    local place = step % STEPS + 1
+    counts[place] = pay(it, tonumber(counts[place]) or 0, step)
+  end
+  for place = 1, STEPS do
+    it.added['t' .. place - 1] = tonumber(counts[place]) or 0
+  end
+end
+
 -- The window of a scope, without what is older than a minute. It is written back at the end.
 local function window(scope)
   local it = windows[scope]
@@ -42,14 +82,18 @@ local function window(scope)
     return it
   end
   local key = KEYS[4 + 2 * scope]
-  local read = redis.call('HMGET', key, 'newest', 'r', 't', 'rl', 'tl')
+  local read = redis.call('HMGET', key, 'newest', 'r', 't', 'rl', 'tl', 'o')
   it = {key = key, newest = tonumber(read[1]) or present, added = {}, is_changed = false}
   it.sum = {r = tonumber(read[2]) or 0, t = tonumber(read[3]) or 0}
   it.last = {r = tonumber(read[4]) or 0, t = tonumber(read[5]) or 0}
+  it.owed = tonumber(read[6]) or 0
   local passed = present - it.newest
-  if passed >= STEPS or passed < -STEPS then
+  if passed < -STEPS or (passed >= STEPS and it.owed == 0) then
     redis.call('DEL', key)
-    it.newest, it.sum = present, {r = 0, t = 0}
+    it.newest, it.sum, it.owed = present, {r = 0, t = 0}, 0
+  elseif passed >= STEPS then
+    leap(it, passed)
+    it.newest, it.is_changed = present, true
   elseif passed > 0 then
     local fields = {}
     for step = it.newest + 1, present do
@@ -57,11 +101,11 @@ local function window(scope)
       fields[#fields + 1] = 't' .. step % STEPS
     end
     local old = redis.call('HMGET', key, unpack(fields))
+    redis.call('HDEL', key, unpack(fields))
     for i = 1, #old, 2 do
       it.sum.r = it.sum.r - (tonumber(old[i]) or 0)
-      it.sum.t = it.sum.t - (tonumber(old[i + 1]) or 0)
+      it.added[fields[i + 1]] = pay(it, tonumber(old[i + 1]) or 0, present)
     end
-    redis.call('HDEL', key, unpack(fields))
     it.newest, it.is_changed = present, true
   end
   windows[scope] = it
@@ -82,11 +126,45 @@ local function add(it, kind, step, amount)
   it.is_changed = true
 end
 
--- Milliseconds until no more than `most` is left of what came, if nothing comes.
+-- Makes tokens that came at `step` more or less. What is more than the limit leaves room for is owed.
+local function correct(it, step, amount, limit)
+  if it.newest - step >= STEPS then
+    return
+  end
+  local owed = 0
+  if amount < 0 then
+    owed = -math.min(it.owed, -amount)
+  elseif limit > 0 then
+    owed = amount - math.min(amount, math.max(0, limit - it.sum.t))
+  end
+  if owed ~= 0 then
+    it.owed, it.is_changed = it.owed + owed, true
+  end
+  add(it, 't', step, amount - owed)
+end
+
+-- Where the limit has become larger, more of what is owed finds a place at once.
+local function settle(it, limit)
+  local paid = math.min(it.owed, math.max(0, limit - it.sum.t))
+  if paid > 0 then
+    it.owed = it.owed - paid
+    add(it, 't', it.newest, paid)
+  end
+end
+
+-- Milliseconds until no more than `most` is left of what came and is owed, if nothing comes.
 local function until_left(it, kind, most)
-  local left = it.sum[kind]
+  local owed, sum, rounds = 0, it.sum[kind], 0
+  if kind == 't' then
+    owed = it.owed
+  end
+  local left = sum + owed
   if left <= most then
     return 0
+  end
+  if owed > 0 then
+    rounds = math.min(full_rounds(it), math.floor((left - most - 1) / sum))
+    left, owed = left - rounds * sum, owed - rounds * sum
   end
   local fields = {}
   for age = STEPS - 1, 0, -1 do
@@ -94,12 +172,20 @@ local function until_left(it, kind, most)
   end
   local counts = redis.call('HMGET', it.key, unpack(fields))
   for i = 1, STEPS do
-    left = left - (tonumber(counts[i]) or 0) - (it.added[fields[i]] or 0)
-    if left <= most then
-      return i * STEP
+    counts[i] = (tonumber(counts[i]) or 0) + (it.added[fields[i]] or 0)
+  end
+  -- From the oldest on; in the second round what was paid in the first.
+  for round = rounds, rounds + 1 do
+    for i = 1, STEPS do
+      left = left - counts[i]
+      if left <= most then
+        return (round * STEPS + i) * STEP
+      end
+      counts[i] = math.min(owed, counts[i])
+      owed = owed - counts[i]
     end
   end
-  return STEPS * STEP
+  return (rounds + 2) * STEPS * STEP
 end
 
 -- ---- What runs ----
@@ -137,6 +223,7 @@ local function lack(rule, tokens)
   end
   if of_tokens > 0 then
     local most = of_tokens - math.min(tokens, of_tokens)
+    settle(window(scope), of_tokens)
     if window(scope).sum.t > most then
       return {TOKENS, of_tokens, until_left(window(scope), 't', most)}
     end
@@ -182,7 +269,9 @@ local function tightest(rules, kind, index)
       local own = math.max(0, rule[index] - it.sum[kind])
       if limit == 0 or own < left then
         limit, left, reset = rule[index], own, 0
-        if it.sum[kind] > 0 then
+        if kind == 't' and it.owed > 0 then
+          reset = until_left(it, kind, 0)
+        elseif it.sum[kind] > 0 then
           reset = math.max(0, it.last[kind] + STEPS - it.newest) * STEP
         end
       end
@@ -196,7 +285,7 @@ end
 for _, change in ipairs(call.changes) do
   local it = window(change[1])
   add(it, 'r', change[2], change[3])
-  add(it, 't', change[2], change[4])
+  correct(it, change[2], change[4], change[5])
 end
 for _, count in ipairs(call.running) do
   local it = running(count[1])
@@ -254,11 +343,14 @@ end
 for _, it in pairs(windows) do
   if it.is_changed then
     for field, amount in pairs(it.added) do
-      redis.call('HINCRBY', it.key, field, whole(amount))
+      if amount ~= 0 then
+        redis.call('HINCRBY', it.key, field, whole(amount))
+      end
     end
     redis.call('HSET', it.key, 'newest', whole(it.newest), 'r', whole(it.sum.r), 't', whole(it.sum.t),
-      'rl', whole(it.last.r), 'tl', whole(it.last.t))
-    redis.call('PEXPIRE', it.key, KEEP_WINDOW)
+      'rl', whole(it.last.r), 'tl', whole(it.last.t), 'o', whole(it.owed))
+    local minutes = it.owed > 0 and full_rounds(it) + 2 or 1
+    redis.call('PEXPIRE', it.key, whole(minutes * KEEP_WINDOW))
   end
 end
 for _, it in pairs(runs) do

@@ -52,7 +52,7 @@ struct Body<'a> {
     epoch: &'a str,
     gateway: &'a str,
     seen: i64,
-    changes: Vec<(usize, u64, i64, i64)>,
+    changes: Vec<(usize, u64, i64, i64, u64)>,
     running: Vec<(usize, i64)>,
     pauses: Vec<(i64, u64)>,
     asks: Vec<Ask>,
@@ -113,13 +113,11 @@ impl Call {
     ) -> Self {
         let mut scopes = Scopes::default();
         let clamp = |amount: i64| amount.clamp(-MOST, MOST);
-        let changes = letter
-            .changes
-            .iter()
-            .map(|(scope, step, requests, tokens)| {
-                let number = scopes.number(scope);
-                (number, *step, clamp(*requests), clamp(*tokens))
-            });
+        let changes = letter.changes.iter().map(|(scope, step, more)| {
+            let (requests, tokens) = (clamp(more.requests), clamp(more.tokens));
+            let limit = more.limit.unwrap_or(0).min(MOST.unsigned_abs());
+            (scopes.number(scope), *step, requests, tokens, limit)
+        });
         let changes = changes.collect();
         let running = letter.running.iter();
         let running = running.map(|(scope, count)| (scopes.number(scope), *count));
@@ -166,6 +164,7 @@ pub(crate) fn taken(wanted: &Wanted, granted: &Granted) -> Vec<Change> {
             step: granted.step,
             requests: i64::from(rule.rates.requests.is_some()),
             tokens: i64::try_from(tokens).unwrap_or(MOST),
+            limit: rule.rates.tokens,
             running: i64::from(rule.rates.concurrent.is_some()),
         }
     };

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 /// What waits.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    /// By scope and step: requests and tokens more.
-    changes: HashMap<(Scope, u64), (i64, i64), foldhash::fast::RandomState>,
+    /// By scope and step.
+    changes: HashMap<(Scope, u64), More, foldhash::fast::RandomState>,
     /// How many requests of this gateway run.
     running: HashMap<Scope, i64, foldhash::fast::RandomState>,
     /// Of these it has changed.
@@ -19,10 +19,21 @@ pub(crate) struct Outbox {
     pauses: HashMap<CandidateId, Instant, foldhash::fast::RandomState>,
 }
 
+/// What came of one scope at one step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct More {
+    /// Requests more.
+    pub(crate) requests: i64,
+    /// Tokens more.
+    pub(crate) tokens: i64,
+    /// How many a minute may have.
+    pub(crate) limit: Option<u64>,
+}
+
 /// What was taken out, to be sent.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Letter {
-    pub(crate) changes: Vec<(Scope, u64, i64, i64)>,
+    pub(crate) changes: Vec<(Scope, u64, More)>,
     pub(crate) running: Vec<(Scope, i64)>,
     pub(crate) pauses: Vec<(CandidateId, Instant)>,
 }
@@ -34,8 +45,9 @@ impl Outbox {
         }
         if (change.requests, change.tokens) != (0, 0) {
             let waiting = self.changes.entry((change.scope, change.step)).or_default();
-            waiting.0 = waiting.0.saturating_add(change.requests);
-            waiting.1 = waiting.1.saturating_add(change.tokens);
+            waiting.requests = waiting.requests.saturating_add(change.requests);
+            waiting.tokens = waiting.tokens.saturating_add(change.tokens);
+            waiting.limit = change.limit.or(waiting.limit);
         }
     }
 
@@ -85,8 +97,8 @@ impl Outbox {
     pub(crate) fn take(&mut self, most: usize) -> Letter {
         let keys: Vec<_> = self.changes.keys().take(most).cloned().collect();
         let changes = keys.into_iter().filter_map(|key| {
-            let (requests, tokens) = self.changes.remove(&key)?;
-            Some((key.0, key.1, requests, tokens))
+            let more = self.changes.remove(&key)?;
+            Some((key.0, key.1, more))
         });
         let changes = changes.collect();
         let restless = std::mem::take(&mut self.restless).into_iter();
@@ -115,6 +127,7 @@ mod tests {
             step,
             requests,
             tokens,
+            limit: Some(9),
             running,
         }
     }
@@ -133,11 +146,13 @@ mod tests {
         assert_eq!(letter.running, [(Scope::All, 1)]);
         outbox.forget(200);
         let rest = outbox.take(100).changes;
-        assert!(
-            [letter.changes, rest]
-                .concat()
-                .contains(&(Scope::All, 200, 1, 5))
-        );
+        let more = More {
+            requests: 1,
+            tokens: 5,
+            limit: Some(9),
+        };
+        let all = [letter.changes, rest].concat();
+        assert!(all.contains(&(Scope::All, 200, more)));
         assert!(outbox.is_empty());
     }
 

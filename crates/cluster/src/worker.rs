@@ -324,6 +324,7 @@ fn changes(accounts: Vec<Account>, present: u64) -> impl Iterator<Item = Change>
             step: present.saturating_sub(age),
             requests: i64::try_from(requests).unwrap_or(i64::MAX),
             tokens: i64::try_from(tokens).unwrap_or(i64::MAX),
+            limit: account.limit,
             running: 0,
         };
         let requests = account
@@ -331,6 +332,8 @@ fn changes(accounts: Vec<Account>, present: u64) -> impl Iterator<Item = Change>
             .iter()
             .map(|(age, it)| change(*age, *it, 0));
         let tokens = account.tokens.iter().map(|(age, it)| change(*age, 0, *it));
-        requests.chain(tokens).collect::<Vec<_>>()
+        // What the minute has no room for is owed there too.
+        let owed = change(0, 0, account.owed);
+        requests.chain(tokens).chain([owed]).collect::<Vec<_>>()
     })
 }

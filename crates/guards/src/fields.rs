@@ -87,7 +87,7 @@ pub struct ModerationFields {
     #[serde(default)]
     pub on_failure: OnFailure,
     /// What becomes of requests for streams, where it is asked about answers.
-    #[serde(default, skip_serializing_if = "is_deny")]
+    #[serde(default, skip_serializing_if = "is_moderate")]
     pub streams: Streams,
 }
 
@@ -99,18 +99,20 @@ fn is_requests(on: &On) -> bool {
     *on == requests()
 }
 
-fn is_deny(streams: &Streams) -> bool {
-    *streams == Streams::Deny
+fn is_moderate(streams: &Streams) -> bool {
+    *streams == Streams::Moderate
 }
 
-/// What becomes of requests for streams, which nobody can be asked about before they are told.
+/// What becomes of requests for streams, which can only be judged piece by piece.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Streams {
+    /// They are told piece by piece, each of which is asked about before.
+    #[default]
+    Moderate,
     /// They are told without asking.
     Allow,
     /// They are refused.
-    #[default]
     Deny,
 }
 

@@ -61,7 +61,7 @@ pub struct Moderation {
 pub struct Guards {
     rules: Vec<Arc<Rule>>,
     /// Who else is asked.
-    pub moderation: Option<Moderation>,
+    pub moderation: Option<Arc<Moderation>>,
     fields: GuardsFields,
 }
 
@@ -100,7 +100,7 @@ impl Guards {
         let moderation = fields.moderation.as_ref();
         let moderation = moderation.map(|it| Moderation::of(it, open, locate));
         let guards = Self {
-            moderation: moderation.transpose()?,
+            moderation: moderation.transpose()?.map(Arc::new),
             rules,
             fields: fields.clone(),
         };
@@ -325,20 +325,20 @@ mod tests {
             let moderation = guards(fields).unwrap().unwrap().moderation.unwrap();
             assert_eq!(moderation.timeout, Duration::from_secs(2));
             assert_eq!(moderation.on_failure, OnFailure::Deny);
-            moderation.key
+            moderation.key.clone()
         };
         assert!(matches!(of("env:KEY"), Ok(Some(_))));
         assert_eq!(of("env:OTHER").unwrap_err(), "is not set");
     }
 
-    fn moderation(fields: serde_json::Value) -> Moderation {
+    fn moderation(fields: serde_json::Value) -> Arc<Moderation> {
         let guards = guards(json!({ "moderation": fields })).unwrap().unwrap();
         guards.moderation.unwrap()
     }
 
     #[test]
     fn an_address_that_may_not_be_asked_is_remembered_as_such() {
-        let of = |url: &str| moderation(json!({"url": url})).url;
+        let of = |url: &str| moderation(json!({"url": url})).url.clone();
         assert_eq!(of("http://m/v1").unwrap(), "http://m/v1");
         assert_eq!(of("http://closed").unwrap_err(), "is closed");
     }
@@ -358,9 +358,11 @@ mod tests {
             assert_eq!(asked(json!({"url": "http://m", "on": on})), expected);
         }
         let streams = |fields| moderation(fields).streams;
-        assert_eq!(streams(json!({"url": "http://m"})), Streams::Deny);
-        let allowed = json!({"url": "http://m", "streams": "allow"});
-        assert_eq!(streams(allowed), Streams::Allow);
+        assert_eq!(streams(json!({"url": "http://m"})), Streams::Moderate);
+        for (said, expected) in [("allow", Streams::Allow), ("deny", Streams::Deny)] {
+            let fields = json!({"url": "http://m", "streams": said});
+            assert_eq!(streams(fields), expected);
+        }
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub use resume::Resumption;
 pub use retry_after::{exhausted, retry_after};
 pub use screen::{Denied, Screen, Window};
 pub use splice::Splice;
-pub use stream::{Step, Stream};
+pub use stream::{Said, Step, Stream};
 pub use texts::{Speaker, rewrite_texts};
 pub use traits::{ThinkingStyle, Traits};
 pub use translate::{

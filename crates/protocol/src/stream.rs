@@ -24,6 +24,17 @@ pub struct Step {
     pub differs: bool,
     /// A screen denies what the provider says: what was said before is all that the client gets.
     pub denied: Option<Denied>,
+    /// What the bytes say, where somebody hears it ([`Stream::overheard`]).
+    pub said: Vec<Said>,
+}
+
+/// A piece of what one answer says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// Which of the answers.
+    pub choice: u32,
+    /// Text, reasoning, a refusal, or the texts in a call's arguments, a line for each.
+    pub text: String,
 }
 
 /// Watches one stream, and translates it where the client speaks another format than the provider.
@@ -94,6 +105,17 @@ impl Stream {
         self
     }
 
+    /// Has told, beside the bytes of a stream that is screened, what they say: for somebody who judges it before they go to the
+    /// client.
+    #[must_use]
+    pub fn overheard(mut self) -> Self {
+        match &mut self.way {
+            Way::Pass(_) => debug_assert!(false, "a stream that is passed on is not heard"),
+            Way::Translate(translation) => translation.overhear(),
+        }
+        self
+    }
+
     /// Keeps what goes to the client, so that another provider may go on with it. Called before the first event; `reply` is
     /// what a translated answer would tell.
     pub fn remember(&mut self, reply: Reply) {
@@ -133,6 +155,15 @@ impl Stream {
         match &mut self.way {
             Way::Pass(inspection) => inspection.look(&event, &data),
             Way::Translate(translation) => translation.look(&data),
+        }
+    }
+
+    /// The client gets nothing more of what was told here, of which it has something (`is_begun`) or nothing: an error that
+    /// follows repeats none of it, even where all of it was told.
+    pub fn retract(&mut self, is_begun: bool) {
+        match &mut self.way {
+            Way::Pass(_) => debug_assert!(false, "what is passed on is not held back"),
+            Way::Translate(translation) => translation.retract(is_begun),
         }
     }
 

@@ -15,6 +15,7 @@ use crate::{
     failure::Failure,
     settings::Settings,
     tap::{Passing, Tap},
+    withheld::{Moderators, Piece},
 };
 
 /// Most that is held back of a stream before its first content.
@@ -47,7 +48,9 @@ pub(crate) enum Answered {
         /// Looks at it as it passes.
         tap: Tap,
         /// What came so far, for the client.
-        held: Vec<Bytes>,
+        held: Vec<Piece>,
+        /// Where the client gets it only when it was moderated: by whom.
+        moderators: Option<Moderators>,
     },
     /// A count of tokens that was estimated here; nothing was sent.
     Estimated {
@@ -204,9 +207,9 @@ async fn begin_stream(
             match passing {
                 // The provider has answered; what the client is told instead is for the relay to say.
                 Passing::Denied(_) => return Ok(committed(head, body, tap, held)),
-                Passing::Forward(bytes, is_content) => {
-                    held_bytes += bytes.len();
-                    held.push(bytes);
+                Passing::Forward(piece, is_content) => {
+                    held_bytes += piece.bytes.len();
+                    held.push(piece);
                     if is_content {
                         return Ok(committed(head, body, tap, held));
                     }
@@ -229,13 +232,14 @@ async fn begin_stream(
     }
 }
 
-fn committed(head: Parts, body: Incoming, tap: Tap, held: Vec<Bytes>) -> Answered {
+fn committed(head: Parts, body: Incoming, tap: Tap, held: Vec<Piece>) -> Answered {
     Answered::Stream {
         status: head.status,
         headers: head.headers,
         body,
         tap,
         held,
+        moderators: None,
     }
 }
 

@@ -17,7 +17,6 @@ use health::{Health, InFlight};
 use protocol::Refusal;
 use router::{Dice, Plan, RetryBudget, Step, Verdict};
 use tokio::time::timeout_at;
-use upstream::Clients;
 
 use self::{failures::Failures, hedge::Race, leg::Asked};
 use crate::{
@@ -31,6 +30,7 @@ use crate::{
     failure::Failure,
     ledger::{AttemptId, Ledger},
     limits::{Ahead, Counts},
+    media::Fetcher,
     metrics::Metrics,
     settings::Settings,
 };
@@ -42,8 +42,8 @@ pub(crate) struct Tools<'a> {
     pub(crate) health: &'a Health,
     pub(crate) budget: &'a RetryBudget,
     pub(crate) settings: &'a Settings,
-    /// Clients for addresses that come from requests.
-    pub(crate) public: &'a Clients,
+    /// Fetches from addresses that come from requests.
+    pub(crate) fetcher: &'a Fetcher,
     pub(crate) counting: &'a Counting,
     pub(crate) metrics: &'a Metrics,
     /// Places at providers that have a limit.

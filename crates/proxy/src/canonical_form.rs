@@ -8,9 +8,8 @@ use protocol::{
     canonical::{EmbedRequest, Request},
     gemini, openai, read_count_request, read_request,
 };
-use upstream::Clients;
 
-use crate::{error::Error, media};
+use crate::{error::Error, media::Fetcher};
 
 /// A request in the canonical form, as far as attempts needed it.
 #[derive(Debug, Default)]
@@ -57,12 +56,12 @@ impl CanonicalForm {
     pub(crate) async fn inlined(
         &self,
         request: Arc<Request>,
-        clients: &Clients,
+        fetcher: &Fetcher,
     ) -> Result<Arc<Request>, Error> {
         if let Some(inlined) = self.inlined.get() {
             return Ok(inlined.clone());
         }
-        let inlined = media::inline(request, clients).await?;
+        let inlined = fetcher.inline(request).await?;
         Ok(self.inlined.get_or_init(|| inlined).clone())
     }
 

@@ -11,9 +11,8 @@ use protocol::{
     gemini, openai, read_count, read_response, write_count, write_count_answer, write_request,
     write_response,
 };
-use upstream::Clients;
 
-use crate::{ask::Ask, error::Error, guard::Screen, trace::Context};
+use crate::{ask::Ask, error::Error, guard::Screen, media::Fetcher, trace::Context};
 
 /// A request, ready to be sent.
 #[derive(Debug)]
@@ -72,7 +71,7 @@ impl<E: Into<Error>> From<E> for Unprepared {
 pub(crate) async fn prepare<'c>(
     ask: &Ask<'_>,
     call: Call<'c>,
-    clients: &Clients,
+    fetcher: &Fetcher,
 ) -> Result<Prepared<'c>, Unprepared> {
     let (asked, answered) = (ask.endpoint.operation(), call.endpoint.operation());
     let outgoing = Outgoing {
@@ -97,7 +96,7 @@ pub(crate) async fn prepare<'c>(
         (Operation::Generate(client), Operation::Generate(provider)) => {
             let stream = ask.envelope.stream;
             let request = ask.canonical.text(client, ask.body, stream)?;
-            let request = fetched(ask, request, &call, clients).await?;
+            let request = fetched(ask, request, &call, fetcher).await?;
             let translated = write_request(&request, client, provider, &call.target)
                 .map_err(Unprepared::Refused)?;
             let exchange = Exchange::Text {
@@ -123,7 +122,7 @@ pub(crate) async fn prepare<'c>(
         }
         (Operation::Count(client), Operation::Count(provider)) => {
             let request = ask.canonical.count(client, ask.body)?;
-            let request = fetched(ask, request, &call, clients).await?;
+            let request = fetched(ask, request, &call, fetcher).await?;
             let translated = write_count(&request, client, provider, &call.target)
                 .map_err(Unprepared::Refused)?;
             let exchange = Exchange::Count { client, provider };
@@ -163,10 +162,10 @@ async fn fetched(
     ask: &Ask<'_>,
     request: Arc<Request>,
     call: &Call<'_>,
-    clients: &Clients,
+    fetcher: &Fetcher,
 ) -> Result<Arc<Request>, Error> {
     if call.fetches_urls {
-        return ask.canonical.inlined(request, clients).await;
+        return ask.canonical.inlined(request, fetcher).await;
     }
     Ok(request)
 }
@@ -336,7 +335,7 @@ impl Prepared<'_> {
             }
             _ => self.begun(ask, prompt_bytes),
         };
-        stream.screened(Box::new(screen.clone()))
+        screen.over(stream)
     }
 
     fn begun(&self, ask: &Ask<'_>, prompt_bytes: usize) -> Stream {

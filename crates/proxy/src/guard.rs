@@ -3,17 +3,28 @@
 //! There are up to three sets, of all, of the key and of the model, and a text has to pass each. Where there is none nothing
 //! is looked at. A denial is nobody's fault but the request's: no provider is blamed, and none is asked after it.
 
-use std::borrow::Cow;
+mod screen;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
-use guards::{Guards, Moderation, OnFailure, Streams};
+use guards::{Guards, Moderation, Streams};
 use protocol::{
-    ClientError, Denied, Envelope, ErrorKind, RequestError, Speaker, Window, rewrite_form_texts,
+    ClientError, Denied, Endpoint, Envelope, ErrorKind, RequestError, Speaker, rewrite_form_texts,
     rewrite_texts,
 };
 use upstream::Client;
 
-use crate::{answer::Answered, attempts::Success, error::Error, ledger::Ledger, moderation};
+pub(crate) use self::screen::Screen;
+use crate::{
+    answer::Answered,
+    attempts::Success,
+    error::Error,
+    exchange::is_forwarded,
+    ledger::Ledger,
+    moderation::{Judgement, judge},
+    withheld::Moderators,
+};
 
 /// How a request is logged that a guard refuses, or whose answer it withholds.
 pub(crate) const DENIED: &str = "guard_denied";
@@ -54,10 +65,6 @@ pub(crate) struct Guard<'a> {
     pub(crate) screen: Option<Screen>,
 }
 
-/// What answers have to pass.
-#[derive(Debug, Clone)]
-pub(crate) struct Screen(guards::Screen);
-
 impl<'a> Guard<'a> {
     /// The guards that hold for a request, which may be a form of this content type; `None` where none do.
     pub(crate) fn of(sets: [Option<&'a Guards>; 3], form: Option<&'a str>) -> Option<Self> {
@@ -65,20 +72,31 @@ impl<'a> Guard<'a> {
             return None;
         }
         let rules = sets.iter().flatten().flat_map(|set| set.of_responses());
-        Some(Self {
-            screen: guards::Screen::new(rules).map(Screen),
+        let rules = guards::Screen::new(rules);
+        let mut guard = Self {
+            screen: None,
             sets,
             form,
-        })
+        };
+        guard.screen = Screen::new(rules, !guard.of_streams().is_empty());
+        Some(guard)
     }
 
-    /// Refuses a request for a stream that would have to be moderated before it is told.
-    pub(crate) fn check_stream(&self, envelope: &Envelope<'_>) -> Result<(), Error> {
-        let endpoints = self.endpoints(Stage::Response);
-        if !envelope.stream || endpoints.iter().all(|it| it.streams == Streams::Allow) {
+    /// Refuses a request for a stream where those are not to be told, or cannot be moderated.
+    pub(crate) fn check_stream(
+        &self,
+        endpoint: Endpoint,
+        envelope: &Envelope<'_>,
+    ) -> Result<(), Error> {
+        let is_told = |it: &Arc<Moderation>| match it.streams {
+            Streams::Moderate => !is_forwarded(endpoint),
+            Streams::Allow => true,
+            Streams::Deny => false,
+        };
+        if !envelope.stream || self.endpoints(Stage::Response).iter().all(is_told) {
             return Ok(());
         }
-        let message = "answers are moderated, which a stream cannot be; ask for a whole answer";
+        let message = "answers are moderated, which this stream cannot be; ask for a whole answer";
         let mut error = ClientError::new(ErrorKind::InvalidRequest, message);
         error.param = Some("stream".to_owned());
         Err(error.into())
@@ -87,10 +105,10 @@ impl<'a> Guard<'a> {
     /// What is sent in the place of a request's body; `None` where it stays.
     pub(crate) fn request(&self, body: &Bytes, ledger: &Ledger) -> Result<Option<Bytes>, Error> {
         let rules = self.sets.iter().flatten().flat_map(|set| set.of_requests());
-        let Some(screen) = guards::Screen::new(rules).map(Screen) else {
+        let Some(rules) = guards::Screen::new(rules) else {
             return Ok(None);
         };
-        let look = |text: &str| screen.look(text);
+        let look = |text: &str| screen::look(&rules, text);
         let redacted = match self.form {
             None => rewrite_texts(body, Speaker::Client, look),
             Some(form) => {
@@ -120,42 +138,65 @@ impl<'a> Guard<'a> {
             None => rewrite_texts(body, Speaker::Client, see),
             Some(form) => rewrite_form_texts(form, body, see),
         })?;
-        moderate(&endpoints, &text, Stage::Request, client, ledger).await
+        let judgement = judge(&endpoints, &text, client).await;
+        heed(&judgement, Stage::Request, ledger).map_err(|barred| barred.error(Stage::Request))
     }
 
-    /// An answer as it may be told, where it is whole; a stream is screened on its way.
+    /// An answer as it may be told, where it is whole; a stream is screened and moderated on its way.
     async fn answer(
         &self,
         mut success: Success,
-        client: &Client,
+        client: &Arc<Client>,
         ledger: &Ledger,
     ) -> Result<Success, Error> {
-        let Answered::Whole { body, .. } = &mut success.answered else {
-            return Ok(success);
-        };
-        if let Some(screen) = &self.screen {
-            let redacted = rewrite_texts(body, Speaker::Model, |text| screen.look(text));
+        match &mut success.answered {
+            Answered::Whole { body, .. } => self.whole(body, client, ledger).await?,
+            Answered::Stream { moderators, .. } => {
+                let endpoints = self.of_streams();
+                *moderators = (!endpoints.is_empty()).then(|| Moderators {
+                    endpoints: endpoints.into(),
+                    client: client.clone(),
+                });
+            }
+            Answered::Estimated { .. } => {}
+        }
+        Ok(success)
+    }
+
+    /// Makes a whole answer what may be told of it.
+    async fn whole(&self, body: &mut Bytes, client: &Client, ledger: &Ledger) -> Result<(), Error> {
+        if let Some(rules) = self.screen.as_ref().and_then(|it| it.rules.as_ref()) {
+            let look = |text: &str| screen::look(rules, text);
+            let redacted = rewrite_texts(body, Speaker::Model, look);
             if let Some(redacted) = judged(redacted, Stage::Response, ledger)? {
                 *body = redacted;
             }
         }
         let endpoints = self.endpoints(Stage::Response);
-        if !endpoints.is_empty() {
-            let text = said(|see| rewrite_texts(body, Speaker::Model, see))?;
-            moderate(&endpoints, &text, Stage::Response, client, ledger).await?;
+        if endpoints.is_empty() {
+            return Ok(());
         }
-        Ok(success)
+        let text = said(|see| rewrite_texts(body, Speaker::Model, see))?;
+        let judgement = judge(&endpoints, &text, client).await;
+        heed(&judgement, Stage::Response, ledger).map_err(|barred| barred.error(Stage::Response))
     }
 
     /// Who is to be asked.
-    fn endpoints(&self, stage: Stage) -> Vec<&'a Moderation> {
+    fn endpoints(&self, stage: Stage) -> Vec<Arc<Moderation>> {
         let sets = self.sets.into_iter().flatten();
         let endpoints = sets.filter_map(|set| set.moderation.as_ref());
-        let is_asked = |it: &&Moderation| match stage {
+        let is_asked = |it: &&Arc<Moderation>| match stage {
             Stage::Request => it.is_of_requests(),
             Stage::Response => it.is_of_answers(),
         };
-        endpoints.filter(is_asked).collect()
+        endpoints.filter(is_asked).cloned().collect()
+    }
+
+    /// Who is to be asked about streams.
+    fn of_streams(&self) -> Vec<Arc<Moderation>> {
+        let mut endpoints = self.endpoints(Stage::Response);
+        endpoints.retain(|it| it.streams == Streams::Moderate);
+        endpoints
     }
 }
 
@@ -163,7 +204,7 @@ impl<'a> Guard<'a> {
 pub(crate) async fn screened(
     guard: Option<&Guard<'_>>,
     success: Success,
-    client: &Client,
+    client: &Arc<Client>,
     ledger: &Ledger,
 ) -> Result<Success, Error> {
     match guard {
@@ -204,55 +245,51 @@ fn said(
     Ok(all)
 }
 
-/// Asks each of `endpoints` about a text, if there is any.
-async fn moderate(
-    endpoints: &[&Moderation],
-    text: &str,
-    stage: Stage,
-    client: &Client,
-    ledger: &Ledger,
-) -> Result<(), Error> {
-    if text.is_empty() {
-        return Ok(());
-    }
-    for endpoint in endpoints {
-        match moderation::is_flagged(endpoint, text, client).await {
-            Ok(false) => {}
-            Ok(true) => {
-                ledger.guarded(stage, result::DENIED);
-                let message = match stage {
-                    Stage::Request => "the request was refused by moderation",
-                    Stage::Response => "the answer was withheld by moderation",
-                };
-                return Err(Error::new(ErrorKind::InvalidRequest, DENIED, message));
-            }
-            Err(error) => {
-                ledger.guarded(stage, result::FAILED);
-                tracing::warn!(error, "a moderation endpoint does not answer");
-                if endpoint.on_failure == OnFailure::Deny {
-                    return Err(unmoderated(stage));
-                }
-            }
-        }
-    }
-    Ok(())
+/// Why a text may not be told, or an answer not be asked for.
+#[derive(Debug)]
+pub(crate) struct Barred {
+    /// How the request is logged.
+    pub(crate) class: &'static str,
+    /// What the client is told.
+    pub(crate) told: ClientError,
 }
 
-/// Nobody could say whether a text may be said.
-fn unmoderated(stage: Stage) -> Error {
-    match stage {
-        Stage::Request => {
-            let message = "the request could not be moderated";
-            Error::new(ErrorKind::Unavailable, FAILED, message)
-        }
-        Stage::Response => {
-            let message = "the answer could not be moderated";
-            let mut error = Error::new(ErrorKind::Unavailable, FAILED, message);
-            // It is paid for already; whether to pay again is for people to say, not for an SDK.
-            error.is_final = true;
-            error
-        }
+impl Barred {
+    fn error(self, stage: Stage) -> Error {
+        let mut error = Error::from(self.told);
+        error.class = self.class;
+        // It is paid for already; whether to pay again is for people to say, not for an SDK.
+        error.is_final = stage == Stage::Response && self.class == FAILED;
+        error
     }
+}
+
+/// Counts what moderation says of a text.
+///
+/// # Errors
+/// It may not be told.
+pub(crate) fn heed(judgement: &Judgement, stage: Stage, ledger: &Ledger) -> Result<(), Barred> {
+    for _ in 0..judgement.failures {
+        ledger.guarded(stage, result::FAILED);
+    }
+    let (class, kind, message) = if judgement.is_flagged {
+        ledger.guarded(stage, result::DENIED);
+        let message = match stage {
+            Stage::Request => "the request was refused by moderation",
+            Stage::Response => "the answer was withheld by moderation",
+        };
+        (DENIED, ErrorKind::InvalidRequest, message)
+    } else if judgement.is_unjudged {
+        let message = match stage {
+            Stage::Request => "the request could not be moderated",
+            Stage::Response => "the answer could not be moderated",
+        };
+        (FAILED, ErrorKind::Unavailable, message)
+    } else {
+        return Ok(());
+    };
+    let told = ClientError::new(kind, message);
+    Err(Barred { class, told })
 }
 
 /// Counts what a guard made of a text, and tells of a denial.
@@ -284,39 +321,4 @@ pub(crate) fn denial(denied: &Denied, stage: Stage) -> ClientError {
     };
     let message = format!("{what} by the content guard '{}'", denied.0);
     ClientError::new(ErrorKind::InvalidRequest, message)
-}
-
-impl Screen {
-    fn look(&self, text: &str) -> Result<Option<String>, Denied> {
-        match self.0.whole(text) {
-            Ok(Cow::Borrowed(_)) => Ok(None),
-            Ok(Cow::Owned(changed)) => Ok(Some(changed)),
-            Err(denial) => Err(Denied(denial.rule)),
-        }
-    }
-}
-
-impl protocol::Screen for Screen {
-    fn whole(&self, text: &str) -> Result<Option<String>, Denied> {
-        self.look(text)
-    }
-
-    fn window(&self) -> Box<dyn Window> {
-        Box::new(Held(self.0.window()))
-    }
-}
-
-#[derive(Debug)]
-struct Held(guards::Window);
-
-impl Window for Held {
-    fn push(&mut self, piece: &str, out: &mut String) -> Result<(), Denied> {
-        let pushed = self.0.push(piece, out);
-        pushed.map_err(|denial| Denied(denial.rule))
-    }
-
-    fn finish(&mut self, out: &mut String) -> Result<(), Denied> {
-        let finished = self.0.finish(out);
-        finished.map_err(|denial| Denied(denial.rule))
-    }
 }

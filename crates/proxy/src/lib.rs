@@ -47,6 +47,7 @@ mod surface;
 mod tap;
 mod trace;
 mod walk;
+mod withheld;
 
 pub use body::{Body, BrokenOff};
 pub use caught::caught;

@@ -3,7 +3,10 @@
 //! The addresses come from requests, so that only public ones are connected to, whatever providers may be at; nothing is
 //! followed, and size, time, number and type are bounded.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -31,33 +34,48 @@ const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// What was fetched: type, and bytes in base64.
 type Fetched = (String, String);
 
-/// The request with the bytes of what it names by URL, from where `clients` may connect to.
-///
-/// # Errors
-/// One of them cannot be had; the error names its part.
-pub(crate) async fn inline(
-    request: Arc<Request>,
-    clients: &Clients,
-) -> Result<Arc<Request>, Error> {
-    let named = urls(&request);
-    if named.is_empty() {
-        return Ok(request);
+/// Fetches from where `policy` lets it.
+#[derive(Debug)]
+pub(crate) struct Fetcher {
+    policy: NetworkPolicy,
+    /// Made for the first URL: most gateways never see one.
+    client: OnceLock<Arc<Client>>,
+}
+
+impl Fetcher {
+    /// One that has connected to nothing yet.
+    pub(crate) fn new(policy: NetworkPolicy) -> Self {
+        Self {
+            policy,
+            client: OnceLock::new(),
+        }
     }
-    if named.len() > MOST {
-        let message = format!("more than {MOST} images and files by URL cannot be fetched");
-        return Err(ClientError::new(ErrorKind::InvalidRequest, message).into());
+
+    /// The request with the bytes of what it names by URL.
+    ///
+    /// # Errors
+    /// One of them cannot be had; the error names its part.
+    pub(crate) async fn inline(&self, request: Arc<Request>) -> Result<Arc<Request>, Error> {
+        let named = urls(&request);
+        if named.is_empty() {
+            return Ok(request);
+        }
+        if named.len() > MOST {
+            let message = format!("more than {MOST} images and files by URL cannot be fetched");
+            return Err(ClientError::new(ErrorKind::InvalidRequest, message).into());
+        }
+        let mut fetched = fetch_all(self.client(), self.policy, named).await?;
+        let mut request = Arc::unwrap_or_clone(request);
+        fill(&mut request, &mut fetched);
+        Ok(Arc::new(request))
     }
-    let client = clients.get(&TransportSettings::default()).map_err(|_| {
-        Error::new(
-            ErrorKind::Internal,
-            "internal",
-            "no client to fetch URLs with",
-        )
-    })?;
-    let mut fetched = fetch_all(&client, clients.policy(), named).await?;
-    let mut request = Arc::unwrap_or_clone(request);
-    fill(&mut request, &mut fetched);
-    Ok(Arc::new(request))
+
+    fn client(&self) -> &Arc<Client> {
+        self.client.get_or_init(|| {
+            let made = Clients::new(self.policy).get(&TransportSettings::default());
+            made.expect("without settings none of them can be wrong")
+        })
+    }
 }
 
 /// A URL in a request, and which part it is.
@@ -326,14 +344,14 @@ mod tests {
         format!("HTTP/1.1 {status}\r\n{headers}\r\ncontent-length: {length}\r\n\r\n{body}")
     }
 
-    /// The same with clients that may connect to this machine, as those for requests may not.
+    /// The same with one that may connect to this machine, as that for requests may not.
     #[tokio::test]
     async fn what_is_named_by_url_is_fetched_and_stands_inline() {
         let origin = server(answer("200 OK", "Content-Type: Image/PNG; a=b", "\u{1}x")).await;
         let url = format!("{origin}/a.png?b=c#d");
         let request = Arc::new(with(vec![Part::text("see"), image(&url), image(&url)]));
-        let clients = Clients::new(NetworkPolicy::Any);
-        let inlined = inline(request.clone(), &clients).await.unwrap();
+        let fetcher = Fetcher::new(NetworkPolicy::Any);
+        let inlined = fetcher.inline(request.clone()).await.unwrap();
         let fetched = Part::Image {
             media: Media {
                 media_type: Some("image/png".to_owned()),
@@ -366,8 +384,8 @@ mod tests {
         ] {
             let url = format!("{}/x", server(answer).await);
             let request = Arc::new(with(vec![image(&url)]));
-            let clients = Clients::new(NetworkPolicy::Any);
-            let error = inline(request, &clients).await.unwrap_err();
+            let fetcher = Fetcher::new(NetworkPolicy::Any);
+            let error = fetcher.inline(request).await.unwrap_err();
             assert!(error.message().contains(says), "{}", error.message());
             assert!(!error.message().contains("127.0.0.1"));
         }
@@ -375,16 +393,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_names_the_part() {
-        let clients = Clients::new(NetworkPolicy::Public);
+        let fetcher = Fetcher::new(NetworkPolicy::Public);
         let request = Arc::new(with(vec![image("http://127.0.0.1:1/x.png")]));
-        let error = inline(request, &clients).await.unwrap_err();
+        let error = fetcher.inline(request).await.unwrap_err();
         assert!(
             error.message().contains("messages[0].content[0]"),
             "{}",
             error.message()
         );
         let many = (0..=MOST).map(|_| image("http://h/x")).collect();
-        let error = inline(Arc::new(with(many)), &clients).await.unwrap_err();
+        let error = fetcher.inline(Arc::new(with(many))).await.unwrap_err();
         assert!(
             error.message().contains("more than 16"),
             "{}",

@@ -1,7 +1,9 @@
 //! Asking a moderation endpoint, which speaks as OpenAI's does.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use guards::Moderation;
+use guards::{Moderation, OnFailure};
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use secrecy::ExposeSecret;
@@ -26,15 +28,44 @@ struct Verdict {
     flagged: bool,
 }
 
+/// What endpoints say of a text.
+#[derive(Debug, Default)]
+pub(crate) struct Judgement {
+    /// One of them flags it.
+    pub(crate) is_flagged: bool,
+    /// How many could not say.
+    pub(crate) failures: usize,
+    /// One of these has to.
+    pub(crate) is_unjudged: bool,
+}
+
+/// Asks each of `endpoints` about a text, if there is any, until one does not let it pass.
+pub(crate) async fn judge(endpoints: &[Arc<Moderation>], text: &str, client: &Client) -> Judgement {
+    let mut judgement = Judgement::default();
+    if text.is_empty() {
+        return judgement;
+    }
+    for endpoint in endpoints {
+        match is_flagged(endpoint, text, client).await {
+            Ok(is_flagged) => judgement.is_flagged = is_flagged,
+            Err(error) => {
+                tracing::warn!(error, "a moderation endpoint does not answer");
+                judgement.failures += 1;
+                judgement.is_unjudged = endpoint.on_failure == OnFailure::Deny;
+            }
+        }
+        if judgement.is_flagged || judgement.is_unjudged {
+            break;
+        }
+    }
+    judgement
+}
+
 /// Whether the endpoint flags `text`. Connections are kept by `client`, whose policy says what may be connected to.
 ///
 /// # Errors
 /// It gave no verdict in time; why is for the log.
-pub(crate) async fn is_flagged(
-    moderation: &Moderation,
-    text: &str,
-    client: &Client,
-) -> Result<bool, String> {
+async fn is_flagged(moderation: &Moderation, text: &str, client: &Client) -> Result<bool, String> {
     let asking = ask(moderation, text, client);
     match timeout(moderation.timeout, Box::pin(asking)).await {
         Ok(answer) => answer,

@@ -13,7 +13,7 @@ use http::{HeaderValue, Request, Uri, header};
 use protocol::{Endpoint, Envelope};
 use router::{ProviderId, Verdict};
 use tokio::time::{Instant as Deadline, timeout_at};
-use upstream::{Clients, NetworkPolicy, Pieces};
+use upstream::{NetworkPolicy, Pieces};
 
 use crate::{
     answer,
@@ -24,6 +24,7 @@ use crate::{
     exchange::{self, Unprepared},
     failure::Failure,
     ledger::Arrival,
+    media::Fetcher,
     settings::Settings,
 };
 
@@ -175,8 +176,8 @@ async fn one_token(snapshot: &Snapshot, provider: &Arc<Provider>) -> Result<u16,
         return Err(unasked("the provider answers no such request"));
     };
     // A text alone names nothing that would have to be fetched.
-    let clients = Clients::new(NetworkPolicy::Public);
-    let prepared = exchange::prepare(&ask, *call, &clients)
+    let fetcher = Fetcher::new(NetworkPolicy::Public);
+    let prepared = exchange::prepare(&ask, *call, &fetcher)
         .await
         .map_err(|unprepared| match unprepared {
             Unprepared::Wrong(error) => unasked(error.message()),

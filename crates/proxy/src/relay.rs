@@ -28,6 +28,7 @@ use crate::{
     ledger::{AttemptId, Ledger},
     rescue::{Rescue, result},
     tap::{Passing, Tap},
+    withheld::{Moderators, Piece, Turn, Withheld},
 };
 
 /// How long the end of the body may take after the end marker, so that the connection can be used again.
@@ -42,7 +43,9 @@ pub(crate) struct Committed {
     pub(crate) body: Incoming,
     pub(crate) tap: Tap,
     /// Held back until the commit, in order.
-    pub(crate) held: Vec<Bytes>,
+    pub(crate) held: Vec<Piece>,
+    /// Where the client gets what is said only when it was moderated: by whom.
+    pub(crate) moderators: Option<Moderators>,
     /// Taken when the end is reported.
     pub(crate) in_flight: Option<InFlight>,
     pub(crate) provider: Arc<Provider>,
@@ -58,7 +61,11 @@ pub(crate) struct Committed {
 #[derive(Debug)]
 pub(crate) struct Relay {
     stream: Committed,
+    /// What has to be moderated before the client gets it.
+    withheld: Option<Box<Withheld>>,
     ready: VecDeque<Bytes>,
+    /// The client has something of it.
+    is_begun: bool,
     /// What came last is not the end, and only a broken connection can say so.
     is_broken_off: bool,
     /// Runs while the provider is waited for, not while the client reads.
@@ -66,6 +73,8 @@ pub(crate) struct Relay {
     /// Comes when the gateway has to end what still runs.
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     is_waiting: bool,
+    /// The provider's stream has ended, and what it said last is being moderated.
+    is_ending: bool,
     /// Gone once the end is recorded.
     ledger: Option<Ledger>,
     /// Where another provider may go on with it.
@@ -75,25 +84,27 @@ pub(crate) struct Relay {
 impl Relay {
     pub(crate) fn new(
         mut stream: Committed,
-        mut ledger: Ledger,
+        ledger: Ledger,
         cut: CancellationToken,
         rescue: Option<Arc<Errand>>,
     ) -> Self {
-        let idle = Box::pin(sleep(stream.idle_timeout));
-        let ready: VecDeque<Bytes> = std::mem::take(&mut stream.held).into();
-        if let Some(recording) = ledger.recording() {
-            ready.iter().for_each(|bytes| recording.told(bytes));
-        }
-        Self {
-            stream,
-            ready,
+        let held = std::mem::take(&mut stream.held);
+        let moderators = stream.moderators.take();
+        let mut relay = Self {
+            withheld: moderators.map(|moderators| Box::new(Withheld::new(moderators))),
+            ready: VecDeque::with_capacity(held.len()),
+            is_begun: false,
             is_broken_off: false,
-            idle,
+            idle: Box::pin(sleep(stream.idle_timeout)),
             cut: Box::pin(cut.cancelled_owned()),
             is_waiting: false,
+            is_ending: false,
             ledger: Some(ledger),
             rescue: rescue.map(|errand| Box::new(Rescue::new(errand))),
-        }
+            stream,
+        };
+        held.into_iter().for_each(|piece| relay.take(piece));
+        relay
     }
 
     pub(crate) fn poll_next(
@@ -116,7 +127,64 @@ impl Relay {
             if !self.ready.is_empty() || self.ledger.is_none() || self.is_being_rescued() {
                 continue;
             }
-            ready!(self.poll_upstream(context));
+            if ready!(self.poll_withheld(context)) {
+                ready!(self.poll_upstream(context));
+            }
+        }
+    }
+
+    /// Takes what came for the client, who gets it at once or when it was moderated.
+    fn take(&mut self, piece: Piece) {
+        match &mut self.withheld {
+            Some(withheld) => withheld.push(piece),
+            None => self.give(piece.bytes),
+        }
+    }
+
+    /// Gives it to the client.
+    fn give(&mut self, bytes: Bytes) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.is_begun = true;
+        if let Some(recording) = self.ledger.as_mut().and_then(Ledger::recording) {
+            recording.told(&bytes);
+        }
+        self.ready.push_back(bytes);
+    }
+
+    fn is_withholding(&self) -> bool {
+        let withheld = self.withheld.as_ref();
+        withheld.is_some_and(|withheld| !withheld.is_empty())
+    }
+
+    /// Sees to what is withheld; ready with whether more may come from the provider now.
+    fn poll_withheld(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        let is_last = self.is_ending || self.stream.tap.is_done();
+        let Some(withheld) = &mut self.withheld else {
+            return Poll::Ready(true);
+        };
+        match withheld.poll(context, is_last) {
+            Turn::Open if self.is_ending => {
+                self.end();
+                Poll::Ready(false)
+            }
+            Turn::Open => Poll::Ready(true),
+            Turn::Full => {
+                ready!(self.cut.as_mut().poll(context));
+                self.fail(&stopped());
+                Poll::Ready(false)
+            }
+            Turn::Judged(judgement, pieces) => {
+                let heeded = judgement
+                    .zip(self.ledger.as_ref())
+                    .map(|(judgement, ledger)| guard::heed(&judgement, Stage::Response, ledger));
+                match heeded {
+                    Some(Err(barred)) => self.withhold(barred.class, &barred.told),
+                    Some(Ok(())) | None => pieces.into_iter().for_each(|bytes| self.give(bytes)),
+                }
+                Poll::Ready(false)
+            }
         }
     }
 
@@ -158,15 +226,13 @@ impl Relay {
             return Poll::Ready(());
         };
         match done {
-            Ok((Ok(answer), mut ledger)) => match answer.into_stream() {
+            Ok((Ok(answer), ledger)) => match answer.into_stream() {
                 Some(mut stream) => {
-                    if let Some(recording) = ledger.recording() {
-                        stream.held.iter().for_each(|bytes| recording.told(bytes));
-                    }
-                    self.ready.extend(stream.held.drain(..));
+                    let held = std::mem::take(&mut stream.held);
                     self.stream = stream;
                     self.is_waiting = false;
                     self.ledger = Some(ledger);
+                    held.into_iter().for_each(|piece| self.take(piece));
                 }
                 None => {
                     rescue.count(result::FAILED);
@@ -182,7 +248,7 @@ impl Relay {
                 self.tell(&failure, ledger);
             }
             // The gateway itself failed, and the account is closed.
-            Err(_) => self.say(&failure),
+            Err(_) => self.say(&told(&failure)),
         }
         Poll::Ready(())
     }
@@ -227,12 +293,7 @@ impl Relay {
                         self.end();
                         return Poll::Ready(());
                     }
-                    let message = "the gateway was stopped before the stream ended";
-                    self.fail(&Failure::new(
-                        Verdict::ClientGone,
-                        "client_shutdown",
-                        message,
-                    ));
+                    self.fail(&stopped());
                     return Poll::Ready(());
                 }
                 if !self.is_waiting {
@@ -270,14 +331,7 @@ impl Relay {
     fn drain_tap(&mut self) {
         while let Some(passing) = self.stream.tap.next() {
             match passing {
-                Passing::Forward(bytes, _) if bytes.is_empty() => {}
-                Passing::Forward(bytes, _) => {
-                    let ledger = self.ledger.as_mut();
-                    if let Some(recording) = ledger.and_then(Ledger::recording) {
-                        recording.told(&bytes);
-                    }
-                    self.ready.push_back(bytes);
-                }
+                Passing::Forward(piece, _) => self.take(piece),
                 Passing::Nothing => {}
                 Passing::Error(error, status) => {
                     let provider = self.stream.provider.clone();
@@ -298,6 +352,10 @@ impl Relay {
                 "the stream ended before the answer was complete",
             ));
         }
+        if self.is_withholding() {
+            self.is_ending = true;
+            return;
+        }
         let Some(mut ledger) = self.ledger.take() else {
             return;
         };
@@ -314,26 +372,31 @@ impl Relay {
         self.report(Outcome::new(Verdict::Answered), now);
     }
 
-    /// A guard denies what the provider says, which has answered as it should: the client is told in its place.
+    /// A rule denies what the provider says.
     fn deny(&mut self, denied: &Denied) {
+        if let Some(ledger) = &self.ledger {
+            ledger.guarded(Stage::Response, guard::result::DENIED);
+        }
+        self.withhold(guard::DENIED, &guard::denial(denied, Stage::Response));
+    }
+
+    /// The provider has answered as it should, but the rest of it may not be told: the client is told this in its place.
+    fn withhold(&mut self, class: &'static str, told: &ClientError) {
         let Some(mut ledger) = self.ledger.take() else {
             return;
         };
         let now = clock::now();
         ledger.attempt_answered(self.stream.attempt, self.stream.tap.usage(), now);
-        ledger.guarded(Stage::Response, guard::result::DENIED);
-        let told = guard::denial(denied, Stage::Response);
-        if let Some(event) = self.stream.tap.fail(&told) {
-            self.ready.push_back(event);
-        }
-        ledger.close(200, Some((guard::DENIED, &told.message)), now);
+        self.say(told);
+        ledger.close(200, Some((class, &told.message)), now);
         self.report(Outcome::new(Verdict::Answered), now);
     }
 
     /// The stream cannot go on. Where another provider may, it is asked to; else the client is told.
     fn fail(&mut self, failure: &Failure) {
         // An error behind a complete answer would take back from the client what it already has.
-        if self.stream.tap.is_said() {
+        let is_stopped = failure.verdict == Verdict::ClientGone && self.is_withholding();
+        if self.stream.tap.is_said() && !is_stopped {
             return self.end();
         }
         let Some(mut ledger) = self.ledger.take() else {
@@ -393,22 +456,17 @@ impl Relay {
 
     /// Ends the request: the client gets the error event of its protocol, and no end marker.
     fn tell(&mut self, failure: &Failure, ledger: Ledger) {
-        self.say(failure);
+        self.say(&told(failure));
         ledger.close(200, Some((failure.class, &failure.message)), clock::now());
     }
 
-    fn say(&mut self, failure: &Failure) {
-        let told = match failure.class {
-            "stream_idle" => {
-                ClientError::new(ErrorKind::GatewayTimeout, "the provider stopped sending")
-            }
-            "client_shutdown" => {
-                ClientError::new(ErrorKind::Unavailable, "the gateway is shutting down")
-            }
-            "stream_error" => ClientError::new(ErrorKind::BadGateway, failure.message.clone()),
-            _ => ClientError::new(ErrorKind::BadGateway, "the provider's stream broke off"),
-        };
-        match self.stream.tap.fail(&told) {
+    /// Ends what the client gets, in place of what it did not get yet.
+    fn say(&mut self, told: &ClientError) {
+        if let Some(withheld) = &mut self.withheld {
+            withheld.discard();
+            self.stream.tap.retract(self.is_begun);
+        }
+        match self.stream.tap.fail(told) {
             Some(event) => self.ready.push_back(event),
             None => self.is_broken_off = true,
         }
@@ -436,10 +494,30 @@ impl Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         // Most clients close as soon as they have read the end, which is no hang-up.
-        if self.ready.is_empty() && self.is_all_said() {
+        if self.ready.is_empty() && !self.is_withholding() && self.is_all_said() {
             self.end();
         } else if let Some(mut ledger) = self.ledger.take() {
             ledger.attempt_usage(self.stream.attempt, self.stream.tap.usage());
         }
+    }
+}
+
+/// The gateway has to end what still runs.
+fn stopped() -> Failure {
+    let message = "the gateway was stopped before the stream ended";
+    Failure::new(Verdict::ClientGone, "client_shutdown", message)
+}
+
+/// What the client is told of a stream that broke.
+fn told(failure: &Failure) -> ClientError {
+    match failure.class {
+        "stream_idle" => {
+            ClientError::new(ErrorKind::GatewayTimeout, "the provider stopped sending")
+        }
+        "client_shutdown" => {
+            ClientError::new(ErrorKind::Unavailable, "the gateway is shutting down")
+        }
+        "stream_error" => ClientError::new(ErrorKind::BadGateway, failure.message.clone()),
+        _ => ClientError::new(ErrorKind::BadGateway, "the provider's stream broke off"),
     }
 }

@@ -55,6 +55,7 @@ impl Answer {
             body,
             tap,
             held,
+            moderators,
             ..
         } = success.answered
         else {
@@ -64,6 +65,7 @@ impl Answer {
             body,
             tap,
             held,
+            moderators,
             in_flight: success.in_flight,
             provider: success.provider,
             attempt: success.attempt,
@@ -141,6 +143,7 @@ pub(crate) fn conclude(
             body,
             tap,
             held,
+            moderators,
         } => {
             let mut headers = edge::passed_headers(&headers, speaks);
             if !passes || as_array {
@@ -151,6 +154,7 @@ pub(crate) fn conclude(
                 body,
                 tap,
                 held,
+                moderators,
                 in_flight,
                 provider,
                 attempt,
@@ -165,6 +169,10 @@ pub(crate) fn conclude(
     };
     edge::add_dropped(&mut headers, &dropped);
     limits::add(&mut headers, protocol, standings, arrival.utc);
+    of_parts(status, headers, body)
+}
+
+fn of_parts(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;

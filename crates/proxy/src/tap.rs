@@ -12,14 +12,16 @@ use protocol::{
     sse,
 };
 
+use crate::withheld::Piece;
+
 /// Longest event accepted.
 const LONGEST_EVENT: usize = 16 << 20;
 
 /// What passes next.
 #[derive(Debug)]
 pub(crate) enum Passing {
-    /// Bytes for the client, and whether they hold content.
-    Forward(Bytes, bool),
+    /// For the client, and whether it holds content.
+    Forward(Piece, bool),
     /// Nothing for the client.
     Nothing,
     /// The provider reports an error, and maybe the status that the same error has as a whole answer.
@@ -106,7 +108,11 @@ impl Tap {
             Kind::Raw(raw) => {
                 let chunk = raw.next.take()?;
                 raw.has_begun = true;
-                Some(Passing::Forward(chunk, true))
+                let piece = Piece {
+                    bytes: chunk,
+                    said: Vec::new(),
+                };
+                Some(Passing::Forward(piece, true))
             }
         }
     }
@@ -174,6 +180,14 @@ impl Tap {
         }
     }
 
+    /// The client gets nothing more of what passed, of which it has something (`is_begun`) or nothing.
+    pub(crate) fn retract(&mut self, is_begun: bool) {
+        match &mut self.0 {
+            Kind::Events(events) => events.stream.retract(is_begun),
+            Kind::Raw(_) => {}
+        }
+    }
+
     /// The event that tells the client of an error. Bytes have none: only a broken connection tells that they are not
     /// all.
     pub(crate) fn fail(&mut self, error: &ClientError) -> Option<Bytes> {
@@ -233,7 +247,15 @@ impl Events {
             Ok(step) => match step.error {
                 Some(error) => Passing::Error(error, None),
                 None if step.bytes.is_empty() && !step.content => Passing::Nothing,
-                None => Passing::Forward(step.bytes, step.content),
+                None => {
+                    let Step {
+                        bytes,
+                        said,
+                        content,
+                        ..
+                    } = step;
+                    Passing::Forward(Piece { bytes, said }, content)
+                }
             },
             Err(_) if self.skips_malformed => Passing::Nothing,
             Err(error) => Passing::Malformed(error.to_string()),
@@ -262,7 +284,9 @@ mod tests {
         let mut forwarded = String::new();
         while let Some(passing) = tap.next() {
             match passing {
-                Passing::Forward(bytes, _) => forwarded.push_str(str::from_utf8(&bytes).unwrap()),
+                Passing::Forward(piece, _) => {
+                    forwarded.push_str(str::from_utf8(&piece.bytes).unwrap());
+                }
                 Passing::Nothing => {}
                 other => panic!("{other:?}"),
             }

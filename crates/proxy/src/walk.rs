@@ -43,6 +43,7 @@ use crate::{
     heartbeat, intake,
     ledger::{Arrival, Ledger},
     limits::{self, Ahead, Counts},
+    media::Fetcher,
     metrics::Metrics,
     models,
     orchestration::Orchestration,
@@ -102,7 +103,7 @@ struct Inner {
     /// What was taken of limits.
     counts: Counts,
     /// For addresses that come from requests.
-    public: Clients,
+    fetcher: Fetcher,
     /// For moderation endpoints.
     moderator: Arc<Client>,
 }
@@ -124,7 +125,7 @@ impl Proxy {
                 admission: Arc::default(),
                 backlog: Backlog::default(),
                 slots: Slots::default(),
-                public: Clients::new(NetworkPolicy::Public),
+                fetcher: Fetcher::new(NetworkPolicy::Public),
             }),
         }
     }
@@ -400,7 +401,7 @@ impl Proxy {
             health: &inner.parts.health,
             budget: &inner.budget,
             settings: &inner.parts.settings,
-            public: &inner.public,
+            fetcher: &inner.fetcher,
             counting: &inner.counting,
             metrics: &inner.parts.metrics,
             slots: &inner.slots,
@@ -437,7 +438,7 @@ impl Proxy {
         let redacted = match guard {
             None => None,
             Some(guard) => {
-                guard.check_stream(envelope)?;
+                guard.check_stream(request.endpoint, envelope)?;
                 guard.request(request.body, ledger)?
             }
         };

@@ -56,20 +56,26 @@ impl Service<Name> for GuardedResolver {
     fn call(&mut self, name: Name) -> Self::Future {
         let resolving = self.resolver.call(name);
         let policy = self.policy;
-        Box::pin(async move {
-            let mut refused = None;
-            let mut allowed = Vec::new();
-            for address in resolving.await? {
-                match policy.check(address.ip()) {
-                    Ok(()) => allowed.push(address),
-                    Err(error) => refused = Some(error),
-                }
-            }
-            match refused {
-                Some(error) if allowed.is_empty() => Err(io::Error::other(error)),
-                _ => Ok(allowed.into_iter()),
-            }
-        })
+        Box::pin(async move { allowed(policy, resolving.await?) })
+    }
+}
+
+/// Of what a name was resolved to, what may be connected to.
+fn allowed(
+    policy: NetworkPolicy,
+    resolved: impl Iterator<Item = SocketAddr>,
+) -> io::Result<std::vec::IntoIter<SocketAddr>> {
+    let mut refused = None;
+    let mut allowed = Vec::new();
+    for address in resolved {
+        match policy.check(address.ip()) {
+            Ok(()) => allowed.push(address),
+            Err(error) => refused = Some(error),
+        }
+    }
+    match refused {
+        Some(error) if allowed.is_empty() => Err(io::Error::other(error)),
+        _ => Ok(allowed.into_iter()),
     }
 }
 
@@ -329,6 +335,58 @@ impl Write for Stream {
         match &mut self.io {
             Io::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(context, buffers),
             Io::Linked(link) => Pin::new(link).poll_write_vectored(context, buffers),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// An address, more often one that must not be connected to, and as IPv6 half of the time.
+    fn address() -> impl Strategy<Value = SocketAddr> {
+        let v4 = prop_oneof![
+            any::<u32>().prop_map(Ipv4Addr::from),
+            any::<u16>().prop_map(|low| Ipv4Addr::from(0xa9fe_0000 | u32::from(low))),
+            any::<u16>().prop_map(|low| Ipv4Addr::from(0x7f00_0000 | u32::from(low))),
+            any::<u16>().prop_map(|low| Ipv4Addr::from(0x0a00_0000 | u32::from(low))),
+        ];
+        (v4, any::<bool>(), 1u16..).prop_map(|(v4, is_mapped, port)| {
+            let ip: IpAddr = match is_mapped {
+                true => v4.to_ipv6_mapped().into(),
+                false => v4.into(),
+            };
+            SocketAddr::new(ip, port)
+        })
+    }
+
+    proptest! {
+        /// A name may be resolved to anything, to several addresses of all kinds, and to others each time that it is asked
+        /// for: what is connected to is judged by what it is then.
+        #[test]
+        fn however_often_a_name_points_elsewhere_only_what_is_allowed_is_connected_to(
+            answers in prop::collection::vec(prop::collection::vec(address(), 1..6), 1..4),
+        ) {
+            for policy in [NetworkPolicy::Any, NetworkPolicy::Public] {
+                for answer in &answers {
+                    let may = |address: &SocketAddr| policy.check(address.ip()).is_ok();
+                    let expected: Vec<_> = answer.iter().copied().filter(may).collect();
+                    match allowed(policy, answer.iter().copied()) {
+                        Ok(kept) => {
+                            prop_assert_eq!(kept.collect::<Vec<_>>(), expected);
+                        }
+                        Err(error) => {
+                            prop_assert!(expected.is_empty());
+                            let refused = error.downcast::<crate::Refused>();
+                            prop_assert!(refused.is_ok(), "it is told why");
+                        }
+                    }
+                }
+            }
         }
     }
 }

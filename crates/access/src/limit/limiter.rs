@@ -131,6 +131,10 @@ pub struct Account {
     pub requests: Vec<(u64, u64)>,
     /// Tokens of the last minute.
     pub tokens: Vec<(u64, u64)>,
+    /// Tokens that are owed to the minutes to come.
+    pub owed: u64,
+    /// The limit of tokens that they are owed by.
+    pub limit: Option<u64>,
 }
 
 type Shard = Mutex<HashMap<Scope, Arc<Meter>>>;
@@ -161,6 +165,8 @@ struct Held {
     requests: Option<Step>,
     /// Where tokens are counted, and how many.
     tokens: Option<(Step, u64)>,
+    /// Of how many a minute.
+    limit: Option<u64>,
     /// Whether it is one of those at a time.
     runs: bool,
 }
@@ -250,10 +256,13 @@ impl Limiter {
                     let counts = window.as_mut().map(|it| it.by_age(now).collect());
                     counts.unwrap_or_default()
                 };
+                let debt = tokens.as_mut().map(|it| it.debt(now));
                 Account {
                     scope: meter.scope.clone(),
                     requests: by_age(requests),
                     tokens: by_age(tokens),
+                    owed: debt.map_or(0, |(owed, _)| owed),
+                    limit: debt.map(|(_, limit)| limit),
                 }
             }));
         }
@@ -328,8 +337,10 @@ fn take(
         running,
     } = &mut *taken;
     let rates = &rule.rates;
-    let mut requests = rates.requests.map(|limit| (limit, window(requests, now)));
-    let mut used = rates.tokens.map(|limit| (limit, window(used, now)));
+    let mut requests = rates
+        .requests
+        .map(|limit| (limit, window(requests, limit, now)));
+    let mut used = rates.tokens.map(|limit| (limit, window(used, limit, now)));
     let wanted = used.as_ref().map(|(limit, _)| tokens.min(*limit));
 
     let lacks = |counted: &mut Option<(u64, &mut Window)>, amount: u64, kind| {
@@ -356,6 +367,7 @@ fn take(
                 meter: meter.clone(),
                 requests,
                 tokens,
+                limit: rates.tokens,
                 runs,
             })
         }
@@ -369,8 +381,10 @@ fn take(
     result
 }
 
-fn window(kept: &mut Option<Box<Window>>, now: Step) -> &mut Window {
-    kept.get_or_insert_with(|| Box::new(Window::new(now)))
+fn window(kept: &mut Option<Box<Window>>, limit: u64, now: Step) -> &mut Window {
+    let window = kept.get_or_insert_with(|| Box::new(Window::new(now)));
+    window.limit(limit, now);
+    window
 }
 
 fn standing(limit: u64, window: &mut Window, now: Step) -> Standing {
@@ -392,6 +406,7 @@ impl Admission {
                 step: present,
                 requests: i64::from(held.requests.is_some()),
                 tokens: held.tokens.map_or(0, |(_, amount)| signed(amount)),
+                limit: held.limit,
                 running: i64::from(held.runs),
             };
             shared.change(self.held.iter().map(taken).collect());
@@ -402,7 +417,7 @@ impl Admission {
     }
 
     /// The request has ended, and this many tokens were used. What it used beyond its reservation is counted with that; where
-    /// its minute is over, as of now.
+    /// its minute is over, as of now; and where the limit has no room for it, in the minutes to come.
     pub fn settle(mut self, used: u64, now: Instant) {
         let step = step(self.epoch, now);
         for held in &self.held {
@@ -451,6 +466,7 @@ impl Admission {
                 step: if is_over && tokens > 0 { present } else { step },
                 requests,
                 tokens,
+                limit: held.limit,
                 running: -i64::from(held.runs),
             }
         });

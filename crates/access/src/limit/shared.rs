@@ -48,6 +48,8 @@ pub struct Change {
     pub requests: i64,
     /// Tokens more.
     pub tokens: i64,
+    /// How many of them a minute may have; what is more than that leaves room for is owed to the minutes to come.
+    pub limit: Option<u64>,
     /// Requests more that run.
     pub running: i64,
 }

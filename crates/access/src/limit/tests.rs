@@ -92,10 +92,42 @@ fn tokens_are_reserved_settled_and_given_back() {
     let third = admit(900).unwrap();
     assert_eq!(left(&third), 0);
     third.settle(2000, begin);
-    assert_eq!(admit(1).unwrap_err().retry_after, seconds(60.5));
-    // More than the limit passes when nothing else has come.
-    assert!(limiter.admit(&rules, 5000, begin + seconds(59.0)).is_err());
-    assert!(limiter.admit(&rules, 5000, begin + seconds(60.5)).is_ok());
+    assert_eq!(admit(1).unwrap_err().retry_after, seconds(121.0));
+    // More than the limit passes when nothing else has come, and nothing is owed any more.
+    assert!(limiter.admit(&rules, 5000, begin + seconds(181.0)).is_err());
+    assert!(limiter.admit(&rules, 5000, begin + seconds(181.5)).is_ok());
+}
+
+#[test]
+fn what_no_minute_has_room_for_is_owed_to_those_that_follow() {
+    let begin = Instant::now();
+    let limiter = Limiter::new(begin);
+    let rules = [key(None, Some(1000))];
+    let at = |after: f64| begin + seconds(after);
+    let admit = |tokens, after| limiter.admit(&rules, tokens, at(after));
+    // A stream of an hour, and one that was cut.
+    let long = admit(5000, 0.0).unwrap();
+    long.settle(4800, at(3600.0));
+    let limited = admit(300, 3600.0).unwrap_err();
+    let standing = limited.standings.tokens.unwrap();
+    assert_eq!((standing.limit, standing.remaining), (1000, 0));
+    assert_eq!(limited.retry_after, seconds(3.0 * 60.5 + 60.5));
+    assert_eq!(standing.reset, seconds(4.0 * 60.5));
+    // A minute of silence pays one limit, whether somebody looks or not.
+    assert_eq!(
+        admit(300, 3665.0).unwrap_err().retry_after,
+        seconds(237.0 - 60.0)
+    );
+    for wider in [1100, 10_000] {
+        let rules = [key(None, Some(wider))];
+        let limited = limiter.admit(&rules, wider, at(3670.0)).unwrap_err();
+        let left = limited.standings.tokens.unwrap().remaining;
+        assert_eq!(
+            left,
+            wider.saturating_sub(2800),
+            "a wider limit pays more at once"
+        );
+    }
 }
 
 #[test]
@@ -366,6 +398,66 @@ proptest! {
         let now = begin + seconds(29.0);
         let left = limiter.admit(&rules, 0, now).unwrap().standings.tokens.unwrap();
         prop_assert_eq!(left.limit - left.remaining, used);
+    }
+}
+
+/// A request: when it comes after the one before, what it reserves and uses, and how long it runs, in milliseconds.
+fn request() -> impl Strategy<Value = (u64, u64, u64, u64)> {
+    let runs = prop_oneof![0u64..2_000, 0u64..400_000];
+    (0u64..30_000, 0u64..1_500, 0u64..6_000, runs)
+}
+
+proptest! {
+    /// However long requests run, and however wrong their estimates are, no minute forgives what they used: when a whole limit
+    /// is free again, as many minutes have passed as all that was used takes by the limit.
+    #[test]
+    fn nothing_that_was_used_is_forgiven(
+        limit in 100u64..2_000,
+        requests in prop::collection::vec(request(), 1..60),
+    ) {
+        let begin = Instant::now();
+        let limiter = Limiter::new(begin);
+        let rules = [key(None, Some(limit))];
+        let mut running: Vec<(u64, u64, Admission)> = Vec::new();
+        let (mut now, mut used_by_all) = (0, 0);
+        for (pause, reserved, used, runs) in requests {
+            now += pause;
+            running.sort_by_key(|(ends, ..)| *ends);
+            while running.first().is_some_and(|(ends, ..)| *ends <= now) {
+                let (ends, used, admission) = running.remove(0);
+                admission.settle(used, begin + Duration::from_millis(ends));
+            }
+            let at = begin + Duration::from_millis(now);
+            match limiter.admit(&rules, reserved, at) {
+                Ok(admission) => {
+                    used_by_all += used;
+                    running.push((now + runs, used, admission));
+                }
+                Err(limited) => {
+                    let again = limiter.admit(&rules, reserved, at + limited.retry_after);
+                    prop_assert!(again.is_ok(), "it was told to come then");
+                    // The clock has gone on with it.
+                    again.unwrap().refund(at + limited.retry_after);
+                    now += u64::try_from(limited.retry_after.as_millis()).unwrap();
+                }
+            }
+        }
+        running.sort_by_key(|(ends, ..)| *ends);
+        for (ends, used, admission) in running {
+            now = now.max(ends);
+            admission.settle(used, begin + Duration::from_millis(now));
+        }
+        let end = begin + Duration::from_millis(now);
+        let free = match limiter.admit(&rules, limit, end) {
+            Ok(_) => end,
+            Err(limited) => {
+                prop_assert!(limiter.admit(&rules, limit, end + limited.retry_after - seconds(0.5)).is_err());
+                prop_assert!(limiter.admit(&rules, limit, end + limited.retry_after).is_ok());
+                end + limited.retry_after
+            }
+        };
+        let minutes = (free - begin).as_millis().div_ceil(60_500);
+        prop_assert!(u128::from(used_by_all) <= u128::from(limit) * minutes, "{used_by_all} in {minutes} minutes of {limit}");
     }
 }
 

@@ -9,6 +9,9 @@ use crate::{
     wire::Wire,
 };
 
+/// Where the key's last minute is counted.
+const MINUTE: &str = "{gateway}:minute:key:ci";
+
 fn key() -> Scope {
     Scope::Key("ci".into())
 }
@@ -176,28 +179,98 @@ async fn a_minute_later_there_is_room_again() {
     let rules = [rule(key(), Some(1), Some(100), None)];
     replica.admit(&rules, 10).await.unwrap().settle(70, now());
     assert!(replica.admit(&rules, 10).await.is_none());
-    // What a minute of waiting would come to: everything was counted 61 seconds earlier.
-    let mut direct = wire.direct().await;
-    let minute = "{gateway}:minute:key:ci";
-    let age = redis::Script::new(
-        "local function by(field) return tonumber(redis.call('HGET', KEYS[1], field)) end
-         local newest = by('newest')
-         redis.call('HSET', KEYS[1], 'newest', newest - 122, 'rl', by('rl') - 122, 'tl', by('tl') - 122)",
-    );
     until("what was settled has arrived", async || {
-        let sum: i64 = redis::cmd("HGET")
-            .arg(minute)
-            .arg("t")
-            .query_async(&mut direct)
-            .await
-            .unwrap();
-        sum == 70
+        counted(&wire, "t").await == 70
     })
     .await;
-    age.key(minute)
-        .invoke_async::<()>(&mut direct)
-        .await
-        .unwrap();
+    // What a minute of waiting would come to.
+    age(&wire, 122).await;
     let (granted, _) = replica.ask(&rules, &[], 10).await.unwrap().unwrap();
     assert_eq!(granted.standings.tokens.unwrap().remaining, 90);
+}
+
+/// Has everything of the key be counted so many steps earlier.
+async fn age(wire: &Wire, steps: u32) {
+    let age = redis::Script::new(
+        "local function by(field) return tonumber(redis.call('HGET', KEYS[1], field)) - ARGV[1] end
+         redis.call('HSET', KEYS[1], 'newest', by('newest'), 'rl', by('rl'), 'tl', by('tl'))",
+    );
+    let mut direct = wire.direct().await;
+    let mut age = age.key(MINUTE);
+    let aged = age.arg(steps).invoke_async::<()>(&mut direct).await;
+    aged.unwrap();
+}
+
+/// A number of the key's last minute.
+async fn counted(wire: &Wire, field: &str) -> i64 {
+    let mut direct = wire.direct().await;
+    let mut read = redis::cmd("HGET");
+    let read = read.arg(MINUTE).arg(field);
+    read.query_async(&mut direct).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_no_minute_has_room_for_is_owed_to_those_that_follow() {
+    let wire = Wire::new().await;
+    let (one, two) = (
+        Replica::of_three(&wire).await,
+        Replica::of_three(&wire).await,
+    );
+    let rules = [rule(key(), None, Some(1000), None)];
+    one.admit(&rules, 1000).await.unwrap().settle(3300, now());
+    until("it has arrived", async || {
+        counted(&wire, "t").await + counted(&wire, "o").await == 3300
+    })
+    .await;
+    assert_eq!(counted(&wire, "t").await, 1000);
+    let waits = async |replica: &Replica, tokens: u64| {
+        let refused = replica.ask(&rules, &[], tokens).await.unwrap();
+        let limited = refused.unwrap_err();
+        assert_eq!(limited.standings.tokens.unwrap().remaining, 0);
+        (limited.retry_after, limited.standings.tokens.unwrap().reset)
+    };
+    // By the minutes that it takes, less what this test does.
+    let near = |told: Duration, minutes: u32| {
+        let whole = minutes * Duration::from_millis(60_500);
+        told <= whole && told + Duration::from_secs(50) > whole
+    };
+    let (retry, reset) = waits(&two, 100).await;
+    assert!(near(retry, 3) && near(reset, 4), "{retry:?} {reset:?}");
+    // Part of a limit is enough for what needs less.
+    let (retry, _) = waits(&two, 750).await;
+    assert!(near(retry, 4), "{retry:?}");
+    age(&wire, 121).await;
+    let (retry, reset) = waits(&one, 100).await;
+    assert!(near(retry, 2) && near(reset, 3), "{retry:?} {reset:?}");
+    age(&wire, 121).await;
+    let (retry, reset) = waits(&two, 100).await;
+    assert!(near(retry, 1) && near(reset, 2), "{retry:?} {reset:?}");
+    // A limit that is raised pays more at once.
+    let wider = [rule(key(), None, Some(1250), None)];
+    let limited = two.ask(&wider, &[], 1250).await.unwrap().unwrap_err();
+    assert!(near(limited.retry_after, 2), "{:?}", limited.retry_after);
+    assert_eq!(counted(&wire, "o").await, 50);
+    // In minutes of silence all is paid, and forgotten when it is a minute old.
+    age(&wire, 5 * 121).await;
+    let (granted, _) = one.ask(&rules, &[], 1000).await.unwrap().unwrap();
+    assert_eq!(granted.standings.tokens.unwrap().remaining, 0);
+    assert_eq!(
+        (counted(&wire, "t").await, counted(&wire, "o").await),
+        (1000, 0)
+    );
+}
+
+#[tokio::test]
+async fn what_is_given_back_pays_what_is_owed() {
+    let wire = Wire::new().await;
+    let replica = Replica::of_three(&wire).await;
+    let rules = [rule(key(), None, Some(1000), None)];
+    let first = replica.admit(&rules, 400).await.unwrap();
+    let second = replica.admit(&rules, 600).await.unwrap();
+    first.settle(900, now());
+    second.settle(200, now());
+    until("both have arrived", async || {
+        (counted(&wire, "t").await, counted(&wire, "o").await) == (1000, 100)
+    })
+    .await;
 }

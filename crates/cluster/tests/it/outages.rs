@@ -105,6 +105,26 @@ async fn a_count_that_is_lost_is_told_anew() {
     assert_eq!(granted.standings.requests.unwrap().remaining, 5);
 }
 
+/// Nor is what is owed forgiven.
+#[tokio::test]
+async fn a_debt_that_is_lost_is_told_anew() {
+    let wire = Wire::new().await;
+    let replica = Replica::of_three(&wire).await;
+    let rules = [rule(key(), None, Some(100), None)];
+    replica
+        .admit(&rules, 100)
+        .await
+        .unwrap()
+        .settle(1000, now());
+    wire.empty().await;
+    until("it has been told", async || {
+        let refused = replica.ask(&rules, &[], 1).await;
+        let limited = refused.and_then(Result::err);
+        limited.is_some_and(|limited| limited.retry_after > Duration::from_secs(500))
+    })
+    .await;
+}
+
 /// One request pays the timeout, the others nothing, until it answers quickly again.
 #[tokio::test]
 async fn a_redis_that_hangs_costs_one_request_its_timeout() {

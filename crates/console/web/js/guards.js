@@ -5,7 +5,7 @@ import { Field, text } from "./ui.js";
 const ACTIONS = () => [["redact", t("Redact")], ["deny", t("Deny")]];
 const SIDES = () => [["both", t("requests and answers")], ["request", t("requests")], ["response", t("answers")]];
 const FAILURES = () => [["deny", t("refused")], ["allow", t("served")]];
-const STREAMS = () => [["deny", t("refused")], ["allow", t("served unasked")]];
+const STREAMS = () => [["moderate", t("moderated piece by piece")], ["deny", t("refused")], ["allow", t("served unasked")]];
 
 /** Fields of the API that the form shows, by which their faults are told. */
 export const guardFields = (guards) => [
@@ -22,7 +22,7 @@ export function guardsOf(guards) {
   const url = text(given?.url);
   const moderation = url === null ? null : {
     url, api_key: text(given.api_key), model: text(given.model), on: given.on ?? "request", on_failure: given.on_failure,
-    streams: given.streams ?? "deny",
+    streams: given.streams ?? "moderate",
     timeout_ms: text(String(given.timeout_ms ?? "")) === null ? null : Number(given.timeout_ms),
   };
   return rules.length || moderation ? { rules, moderation } : null;
@@ -55,7 +55,7 @@ export function Guards({ form }) {
     <div class="form">
       ${entry(t("Moderation endpoint"), "guards.moderation.url", moderation.url, (url) => setModeration({ url }), { wide: true, placeholder: "https://", hint: t("Asked as OpenAI's /v1/moderations; empty asks nobody.") })}
       <${Field} label=${t("It is asked about")}>${(given) => choose(given, moderation.on ?? "request", SIDES(), (on) => setModeration({ on }))}<//>
-      ${moderation.on && moderation.on !== "request" && html`<${Field} label=${t("Requests for streams, whose answers it cannot be asked about, are")}>${(given) => choose(given, moderation.streams ?? "deny", STREAMS(), (streams) => setModeration({ streams }))}<//>`}
+      ${moderation.on && moderation.on !== "request" && html`<${Field} label=${t("Streams are")}>${(given) => choose(given, moderation.streams ?? "moderate", STREAMS(), (streams) => setModeration({ streams }))}<//>`}
       ${entry(t("Where its key is"), "guards.moderation.api_key", moderation.api_key, (api_key) => setModeration({ api_key }), { placeholder: "env:NAME" })}
       ${entry(t("Milliseconds that it may take"), "guards.moderation.timeout_ms", moderation.timeout_ms, (timeout_ms) => setModeration({ timeout_ms }), { type: "number", placeholder: "2000" })}
       <${Field} label=${t("While it does not answer, requests are")}>${(given) => choose(given, moderation.on_failure, FAILURES(), (on_failure) => setModeration({ on_failure }))}<//>

@@ -209,6 +209,86 @@ fn what_is_denied_is_not_said_and_what_came_before_is() {
     }
 }
 
+/// What is told of a stream of a Chat provider for a client of `to`: the bytes, and what they say.
+fn overheard(to: Format, stream: &str) -> Vec<(String, String)> {
+    let censor = Box::new(Censor::default());
+    let translated = Stream::translate(Format::Chat, to, reply(), 0);
+    let mut stream_of = translated.screened(censor).overheard();
+    let mut told = Vec::new();
+    for event in events(stream.as_bytes()) {
+        let step = stream_of.look(event).unwrap();
+        let said: Vec<&str> = step.said.iter().map(|said| &*said.text).collect();
+        told.push((String::from_utf8(step.bytes.into()).unwrap(), said.concat()));
+    }
+    // Whether it was whole or not, it is withheld in the end.
+    for is_begun in [true, false] {
+        stream_of.retract(is_begun);
+        let error = ClientError::new(ErrorKind::InvalidRequest, "no");
+        let failed = String::from_utf8(stream_of.fail(&error).into()).unwrap();
+        told.push((failed, String::new()));
+    }
+    told
+}
+
+#[test]
+fn what_is_said_is_heard_with_the_bytes_that_say_it() {
+    let stream = chat(
+        &["a sec", "ret ", "is told "],
+        &[r#"{"a":"s\u0065cret","#, r#""b":["x y"]}"#],
+    );
+    for to in FORMATS {
+        let told = overheard(to, &stream);
+        let said: String = told.iter().map(|(_, said)| &**said).collect();
+        assert_eq!(said, "a *** is told ***\nx y\n", "{to:?}");
+        let with = told.iter().find(|(_, said)| said.contains("told"));
+        assert!(with.unwrap().0.contains("is told"), "{to:?}");
+    }
+}
+
+#[test]
+fn an_error_repeats_nothing_that_was_only_heard() {
+    // A part that has ended, and one that is denied while it is written.
+    for stream in [
+        chat(&["the first "], &[r#"{"a":"forbidden"}"#]),
+        chat(&["the first ", "forbidden "], &[]),
+        chat(&["the first "], &[]),
+    ] {
+        for to in FORMATS {
+            let told = overheard(to, &stream);
+            for (failed, _) in &told[told.len() - 2..] {
+                assert!(failed.contains("\"no\""), "{to:?}: {failed}");
+                assert!(!failed.contains("first"), "{to:?}: {failed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_array_whose_end_is_withheld_is_one() {
+    for is_begun in [true, false] {
+        let as_array = Reply {
+            as_array: true,
+            ..reply()
+        };
+        let censor = Box::new(Censor::default());
+        let translated = Stream::translate(Format::Chat, Format::Gemini, as_array, 0);
+        let mut stream = translated.screened(censor).overheard();
+        let mut told = Vec::new();
+        for event in events(chat(&["one ", "two "], &[]).as_bytes()) {
+            let step = stream.look(event).unwrap();
+            if is_begun && told.is_empty() {
+                told = step.bytes.to_vec();
+            }
+        }
+        stream.retract(is_begun);
+        let error = ClientError::new(ErrorKind::InvalidRequest, "no");
+        told.extend_from_slice(&stream.fail(&error));
+        let told: Vec<serde_json::Value> = serde_json::from_slice(&told).unwrap();
+        assert_eq!(told.len(), 1 + usize::from(is_begun));
+        assert_eq!(told.last().unwrap()["error"]["message"], "no");
+    }
+}
+
 #[test]
 fn arguments_of_any_size_are_not_held() {
     let piece = "x".repeat(1 << 20);

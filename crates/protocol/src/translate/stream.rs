@@ -1,5 +1,7 @@
 //! Streams, event by event.
 
+mod screened;
+
 use bytes::{Bytes, BytesMut};
 
 use super::Reply;
@@ -98,6 +100,15 @@ impl Writer {
         }
     }
 
+    /// The client gets nothing more of what was written, of which it has something or nothing.
+    fn retract(&mut self, is_begun: bool) {
+        match self {
+            Self::Responses(writer) => writer.retract(is_begun),
+            Self::Gemini(writer) => writer.retract(is_begun),
+            Self::Chat(_) | Self::Messages(_) | Self::Completions(_) => {}
+        }
+    }
+
     fn finish(&mut self, out: &mut BytesMut) {
         match self {
             Self::Chat(writer) => writer.finish(out),
@@ -134,6 +145,8 @@ pub(crate) struct Translation {
     memory: Option<Box<Memory>>,
     /// Looks at what is said before it is written.
     screened: Option<Box<Screened>>,
+    /// Whether it is told what is said, to somebody who judges it before the client gets it.
+    is_overheard: bool,
 }
 
 impl Translation {
@@ -158,7 +171,17 @@ impl Translation {
             progress: Progress::new(Some(from), choices),
             memory: None,
             screened: None,
+            is_overheard: false,
         }
+    }
+
+    /// Has what is said told beside it.
+    pub(crate) fn overhear(&mut self) {
+        debug_assert!(
+            self.screened.is_some(),
+            "arguments are whole only where they are screened"
+        );
+        self.is_overheard = true;
     }
 
     /// Has what is said screened. A stream that is remembered cannot be.
@@ -189,30 +212,25 @@ impl Translation {
 
     /// Translates the data of one event; answers with what it means for the client, in the client's format.
     pub(crate) fn look(&mut self, data: &[u8]) -> Result<Step, Malformed> {
+        if self.screened.is_some() {
+            return self.look_screened(data);
+        }
         let Self {
             reader,
             writer,
             out,
             progress,
             memory,
-            screened,
+            ..
         } = self;
         let mut content = false;
         let mut error = None;
-        let mut denied = None;
         let mut ended = false;
         reader.read(data, &mut |event| match event {
             Event::Error(told) => error = Some(told),
             Event::End => ended = true,
             event => {
                 content |= progress.note(&event);
-                if let Some(screened) = screened {
-                    if denied.is_none() {
-                        let passed = screened.pass(event, &mut |event| writer.write(event, out));
-                        denied = passed.err();
-                    }
-                    return;
-                }
                 match memory {
                     None => writer.write(&event, out),
                     // What is broken is told as an error, and may yet go on.
@@ -225,12 +243,7 @@ impl Translation {
                 }
             }
         })?;
-        if let Some(reason) = progress.broken.take() {
-            error = Some(ProviderError {
-                message: reason,
-                ..ProviderError::default()
-            });
-        }
+        let error = progress.take_broken().or(error);
         if let Some(memory) = memory {
             if ended && error.is_none() {
                 memory.end();
@@ -238,27 +251,12 @@ impl Translation {
             if memory.differs || error.is_some() {
                 // What is written stays for whatever comes next: the client's error, or how the answer goes on.
                 return Ok(Step {
-                    bytes: Bytes::new(),
                     content,
                     error,
                     differs: memory.differs,
-                    denied: None,
+                    ..Step::default()
                 });
             }
-        }
-        if let Some(screened) = screened
-            && ended
-            && error.is_none()
-            && denied.is_none()
-        {
-            denied = screened.end(&mut |event| writer.write(event, out)).err();
-        }
-        if denied.is_some() {
-            // What is written stays, for the error that follows it.
-            return Ok(Step {
-                denied,
-                ..Step::default()
-            });
         }
         if ended && error.is_none() {
             progress.done = true;
@@ -276,6 +274,12 @@ impl Translation {
     pub(crate) fn finish(&mut self) -> Bytes {
         self.writer.finish(&mut self.out);
         self.out.split().freeze()
+    }
+
+    /// The client gets nothing more of what was written, of which it has something or nothing.
+    pub(crate) fn retract(&mut self, is_begun: bool) {
+        self.out.clear();
+        self.writer.retract(is_begun);
     }
 
     /// The event that tells of an error, after which nothing follows.
@@ -342,6 +346,14 @@ impl Progress {
             return Some(told);
         }
         Some(told.with_estimated_output(estimate_tokens(self.text_bytes)))
+    }
+
+    /// The error that an answer ended in instead of a finish.
+    fn take_broken(&mut self) -> Option<ProviderError> {
+        self.broken.take().map(|message| ProviderError {
+            message,
+            ..ProviderError::default()
+        })
     }
 
     /// Notes answers that have ended.

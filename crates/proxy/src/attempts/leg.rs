@@ -77,7 +77,7 @@ pub(super) async fn prepare<'a>(
         Way::Estimate => return estimate(tools, ask, provider).await.map(Asked::Estimated),
         Way::Unserved => return Err(Miss::Wrong(Error::unroutable())),
     };
-    let prepared = exchange::prepare(ask, call, tools.public).await?;
+    let prepared = exchange::prepare(ask, call, tools.fetcher).await?;
     let reserved = limits::admit_attempt(
         tools.counts,
         &tools.ahead,

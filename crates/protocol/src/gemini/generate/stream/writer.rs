@@ -168,6 +168,17 @@ impl Writer {
         self.ended = true;
     }
 
+    /// The client gets nothing more of what was written, of which it has something or nothing.
+    pub(crate) fn retract(&mut self, is_begun: bool) {
+        self.ended = false;
+        if let Some(framing) = &mut self.framing {
+            *framing = ArrayFraming::default();
+            if is_begun {
+                framing.element(b"{}", &mut BytesMut::new());
+            }
+        }
+    }
+
     /// What was used before is not told.
     pub(crate) fn forget_usage(&mut self) {
         self.usage = None;

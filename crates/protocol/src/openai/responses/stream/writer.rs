@@ -118,6 +118,12 @@ impl Writer {
         self.usage = None;
     }
 
+    /// The client gets nothing more of what was written, of which it has something or nothing.
+    pub(crate) fn retract(&mut self, is_begun: bool) {
+        self.items.clear();
+        (self.is_started, self.is_over) = (self.is_started && is_begun, false);
+    }
+
     fn content(&mut self, event: &Event<'_>, out: &mut BytesMut) {
         match event {
             Event::Text { text, logprobs, .. } if !text.is_empty() || !logprobs.is_empty() => {
