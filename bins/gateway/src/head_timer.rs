@@ -13,6 +13,7 @@ use std::{
 };
 
 use hyper::rt::{Sleep, Timer};
+use pin_project_lite::pin_project;
 
 /// How long a client may take for the head of its request.
 const HEAD: Duration = Duration::from_secs(30);
@@ -30,12 +31,17 @@ impl Timer for HeadTimer {
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
-        let mut silence = Silence::until(deadline);
-        if !self.has_begun.swap(true, Relaxed) {
-            // Who connects has something to ask.
-            silence.shorten();
-        }
-        Box::pin(silence)
+        // Who connects has something to ask.
+        let is_first = !self.has_begun.swap(true, Relaxed);
+        let end = if is_first {
+            deadline.min(self.now() + HEAD)
+        } else {
+            deadline
+        };
+        Box::pin(Silence {
+            end: tokio::time::sleep_until(end.into()),
+            polls: 0,
+        })
     }
 
     fn now(&self) -> Instant {
@@ -43,42 +49,30 @@ impl Timer for HeadTimer {
     }
 }
 
-/// Ends when a connection has been silent for too long, or when a head that has begun takes too long.
-struct Silence {
-    end: Pin<Box<tokio::time::Sleep>>,
-    was_polled: bool,
-    is_short: bool,
-}
-
-impl Silence {
-    fn until(deadline: Instant) -> Self {
-        Self {
-            end: Box::pin(tokio::time::sleep_until(deadline.into())),
-            was_polled: false,
-            is_short: false,
-        }
-    }
-
-    fn shorten(&mut self) {
-        let end = tokio::time::Instant::now() + HEAD;
-        if !self.is_short && end < self.end.deadline() {
-            self.end.as_mut().reset(end);
-        }
-        self.is_short = true;
+pin_project! {
+    /// Ends when a connection has been silent for too long, or when a head that has begun takes too long.
+    struct Silence {
+        #[pin]
+        end: tokio::time::Sleep,
+        polls: u8,
     }
 }
 
 impl Future for Silence {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
         // hyper looks here whenever it has read what there was and the head is not complete: the second time because more
         // has come.
-        if self.was_polled {
-            self.shorten();
+        *this.polls = this.polls.saturating_add(1);
+        if *this.polls == 2 {
+            let end = tokio::time::Instant::now() + HEAD;
+            if end < this.end.deadline() {
+                this.end.as_mut().reset(end);
+            }
         }
-        self.was_polled = true;
-        self.end.as_mut().poll(context)
+        this.end.poll(context)
     }
 }
 
