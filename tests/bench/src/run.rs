@@ -192,7 +192,12 @@ impl Bench<'_> {
             match scenario {
                 Scenario::Overload => {
                     for system in lineup.gateways() {
-                        results.overload = overload::measure(self, system)?;
+                        results.overload = overload::measure(self, system, scenario)?;
+                    }
+                }
+                Scenario::Places => {
+                    for system in lineup.gateways() {
+                        results.places = overload::measure(self, system, scenario)?;
                     }
                 }
                 Scenario::Idle => {

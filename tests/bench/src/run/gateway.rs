@@ -28,6 +28,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) failing: Option<[SocketAddr; 2]>,
     /// How many models it has, of which only `bench-model` is asked for; else those of all protocols.
     pub(crate) models: Option<usize>,
+    /// How many requests it serves at a time; else as many as it does by itself.
+    pub(crate) places: Option<usize>,
     /// A server to make a database on; else it is a SQLite file.
     pub(crate) postgres: Option<&'a str>,
 }
@@ -47,6 +49,7 @@ pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     pub(crate) keys: Keys,
     binary: PathBuf,
+    places: Option<usize>,
     database: Database,
     folder: TempDir,
 }
@@ -75,6 +78,7 @@ impl Gateway {
                 limited: String::new(),
             },
             binary: std::path::absolute(setup.binary)?,
+            places: setup.places,
             database,
             folder,
         };
@@ -125,6 +129,9 @@ impl Gateway {
             .env("LOG_LEVEL", "warn")
             .stdout(log.try_clone()?)
             .stderr(log);
+        if let Some(places) = self.places {
+            command.env("GATEWAY_MAX_CONCURRENT", places.to_string());
+        }
         Spawned::start(command)
     }
 

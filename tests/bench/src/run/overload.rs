@@ -29,10 +29,14 @@ pub(crate) struct Step {
     peak_kb: u64,
 }
 
-/// Measures the saturation, and what happens beyond it.
-pub(super) fn measure(bench: &Bench<'_>, system: &mut System) -> anyhow::Result<Vec<Step>> {
+/// Measures the saturation, and what happens beyond it: of the processor, or of places.
+pub(super) fn measure(
+    bench: &Bench<'_>,
+    system: &mut System,
+    scenario: Scenario,
+) -> anyhow::Result<Vec<Step>> {
     let case = Case {
-        scenario: Scenario::Overload,
+        scenario,
         shape: Shape::Small,
         direction: None,
         with: With::Nothing,
@@ -50,9 +54,10 @@ pub(super) fn measure(bench: &Bench<'_>, system: &mut System) -> anyhow::Result<
         system.forget_peak()?;
         let load = bench.load(system, case, seconds, pace)?;
         let per_second = load.per_second;
-        // So many connections are fewer than the requests it serves at a time: who is refused, is for the processor's sake,
-        // and leaves no row.
-        system.answered -= load.refused;
+        if scenario == Scenario::Overload {
+            // So many connections are fewer than its places: who is refused is for the processor's sake, and leaves no row.
+            system.answered -= load.refused;
+        }
         let peak_kb = system.peak_kb()?.unwrap_or_default();
         steps.push(Step {
             what,
@@ -79,13 +84,13 @@ pub(super) fn measure(bench: &Bench<'_>, system: &mut System) -> anyhow::Result<
     Ok(steps)
 }
 
-/// The steps below one another.
-pub(super) fn table(steps: &[Step]) -> String {
+/// The steps below one another, under a heading.
+pub(super) fn table(heading: &str, steps: &[Step]) -> String {
     if steps.is_empty() {
         return String::new();
     }
-    let mut text = String::from(
-        "\n| load | offered/s | useful/s | of saturation | p50 ms | p99 ms | refused | refused p99 ms | bad | peak MB |\n\
+    let mut text = format!(
+        "\n| {heading} | offered/s | useful/s | of saturation | p50 ms | p99 ms | refused | refused p99 ms | bad | peak MB |\n\
          |---|---|---|---|---|---|---|---|---|---|\n",
     );
     for step in steps {
@@ -143,7 +148,11 @@ mod tests {
         };
         let line = "| 2x overload | 2000 | 900 | 90 % | 1.50 | 0.00 | 55 % | 9.00 | 0 | 2.0 |";
         let steps = [step.clone()];
-        assert!(table(&steps).contains(line), "{}", table(&steps));
+        let table = table("load", &steps);
+        assert!(
+            table.contains("| load | offered/s") && table.contains(line),
+            "{table}"
+        );
         assert_eq!(step.fault(), None);
         step.load.failed = 1;
         assert_eq!(step.fault(), Some("?"));

@@ -109,6 +109,9 @@ pub(crate) struct Results {
     samples: Vec<Sample>,
     /// Of the gateway, beyond what it can do.
     pub(crate) overload: Vec<Step>,
+    /// Of a gateway that serves few at a time, beyond these.
+    #[serde(default)]
+    pub(crate) places: Vec<Step>,
     pub(crate) idle: Vec<Idle>,
     pub(crate) startup: Vec<Startup>,
     pub(crate) memory: Vec<Memory>,
@@ -175,7 +178,12 @@ impl Results {
                 load.first_error.as_deref().unwrap_or("?")
             );
         }
-        if let Some(fault) = self.overload.iter().find_map(Step::fault) {
+        if let Some(fault) = self
+            .overload
+            .iter()
+            .chain(&self.places)
+            .find_map(Step::fault)
+        {
             anyhow::bail!("the gateway was wrong or silent under overload: {fault}");
         }
         let broken = self.accounting.iter().find(|books| !books.adds_up());

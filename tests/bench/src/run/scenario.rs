@@ -43,6 +43,8 @@ pub(crate) enum Scenario {
     Postgres,
     /// Twice and three times what the gateway can do, at a fixed rate.
     Overload,
+    /// Twice and three times what the gateway has places for, with a provider that takes its time.
+    Places,
     /// 10,000 connections that have been served once and stay.
     Idle,
     /// From starting the gateway to its first answer, with 1 and with 10,000 models.
@@ -72,6 +74,7 @@ impl Chosen {
                 Scenario::Failover,
                 Scenario::Limits,
                 Scenario::Overload,
+                Scenario::Places,
                 Scenario::Startup,
             ])),
             other => Scenario::from_str(other, false)
@@ -151,6 +154,7 @@ impl Scenario {
             Self::ManyStreams => Stage::Many,
             Self::LongStream | Self::ManyLongStreams => Stage::Long,
             Self::Idle => Stage::Idle,
+            Self::Places => Stage::Places,
             Self::Paced => Stage::Paced,
             Self::Models | Self::Startup => Stage::Models,
             Self::Postgres => Stage::Postgres,
@@ -184,7 +188,7 @@ impl Scenario {
             Self::Failover => [With::Nothing, With::Busy, With::Broken].map(small).into(),
             Self::Limits => [With::Nothing, With::Key, With::Limits].map(small).into(),
             // Measured in ways of their own: `overload.rs`, `idle.rs`, `startup.rs`.
-            Self::Overload | Self::Idle | Self::Startup => Vec::new(),
+            Self::Overload | Self::Places | Self::Idle | Self::Startup => Vec::new(),
             Self::Translate => {
                 let providers = [Provider::OpenAi, Provider::Anthropic, Provider::Gemini];
                 let directions = Protocol::value_variants()
@@ -328,7 +332,7 @@ mod tests {
     fn scenarios_are_chosen_by_name_or_by_group() {
         for (text, expected) in [
             ("all", Some(Scenario::value_variants().len())),
-            ("usual", Some(9)),
+            ("usual", Some(10)),
             ("many-streams", Some(1)),
             ("most", None),
         ] {

@@ -25,6 +25,8 @@ pub(crate) enum Stage {
     Long,
     /// The same, with tokens that come at a pace.
     Paced,
+    /// A provider that takes its time, and a gateway that serves few at a time.
+    Places,
     /// The usual ones anew, for how much memory connections take.
     Idle,
     /// Gateways with 1, 100 and 10,000 models.
@@ -40,6 +42,10 @@ const LONG: u32 = 1_000;
 /// Of paced ones: to the first token, and after it.
 const FIRST_TOKEN_MS: u32 = 10;
 const TOKENS_PER_SECOND: u32 = 100;
+/// Of a provider that takes its time: to its whole answer.
+const ANSWER_MS: u32 = 50;
+/// Requests that a gateway serves at a time, where these are few.
+const PLACES: usize = 64;
 
 /// Everything that stands.
 pub(super) struct Lineup {
@@ -53,11 +59,12 @@ pub(super) struct Lineup {
 
 impl Stage {
     /// In the order in which they are measured.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Usual,
         Self::Many,
         Self::Long,
         Self::Paced,
+        Self::Places,
         Self::Idle,
         Self::Models,
         Self::Postgres,
@@ -69,6 +76,7 @@ impl Stage {
             Self::Usual | Self::Many | Self::Long | Self::Paced | Self::Idle => {
                 &[("gateway", None)]
             }
+            Self::Places => &[("gateway 64 places", None)],
             Self::Models => &[
                 ("gateway 1 model", Some(1)),
                 ("gateway 100 models", Some(100)),
@@ -92,11 +100,13 @@ impl Lineup {
                 "--tokens".to_owned(),
                 tokens.to_string(),
             ]);
-            if stage == Stage::Paced {
-                arguments.extend([
+            match stage {
+                Stage::Paced => arguments.extend([
                     format!("--ttft-ms={FIRST_TOKEN_MS}"),
                     format!("--tokens-per-second={TOKENS_PER_SECOND}"),
-                ]);
+                ]),
+                Stage::Places => arguments.push(format!("--ttft-ms={ANSWER_MS}")),
+                _ => {}
             }
         })?;
         let mut lineup = Self {
@@ -175,6 +185,7 @@ impl Lineup {
                 upstream: self.upstream,
                 failing,
                 models,
+                places: (stage == Stage::Places).then_some(PLACES),
                 postgres: (name == POSTGRES)
                     .then_some(bench.settings.postgres.as_deref())
                     .flatten(),

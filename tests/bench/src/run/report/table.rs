@@ -30,7 +30,8 @@ impl Results {
         text.push_str(&self.systems_table());
         text.push_str(&self.directions_table());
         text.push_str(&self.paced_table());
-        text.push_str(&overload::table(&self.overload));
+        text.push_str(&overload::table("load", &self.overload));
+        text.push_str(&overload::table("load of 64 places", &self.places));
         if !self.idle.is_empty() {
             text.push('\n');
             text.push_str(idle::HEAD);
