@@ -35,8 +35,9 @@ const BATCH_ROWS: usize = 4096;
 const TAKEN_RECORDS: usize = 4096;
 /// Pause after records were taken: to wake the desk for each of thousands a second would cost more than what it does.
 const PAUSE: Duration = Duration::from_millis(10);
-/// Rows of one transaction.
-const GROUP_ROWS: usize = 8192;
+/// Rows of one transaction, the most and the least: after each that failed half as many are tried, so that a database which is
+/// there for moments only, or which has little time, takes some in each.
+const GROUP_ROWS: (usize, usize) = (8192, 256);
 /// Age at which a batch that is not committed goes to the spool.
 const RESCUE: Duration = Duration::from_millis(150);
 /// A write that takes longer is given up, and repeated from the spool.
@@ -82,6 +83,8 @@ pub(crate) struct Desk {
     open: Option<Held>,
     sealed: VecDeque<Held>,
     flight: Option<Flight>,
+    /// Rows of the next one, unless a single batch has more.
+    group_rows: usize,
     /// Fresh batches and the backlog take turns.
     backlog_next: bool,
     away: Option<Away>,
@@ -113,6 +116,7 @@ impl Desk {
             open: None,
             sealed: VecDeque::new(),
             flight: None,
+            group_rows: GROUP_ROWS.0,
             backlog_next: true,
             away: None,
             spool_away: None,

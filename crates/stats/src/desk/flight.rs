@@ -68,7 +68,7 @@ impl Desk {
 
     /// The front of the spool. If nothing comes out of it, the spool is left alone for a while.
     async fn backlog_group(&mut self) -> Vec<Batch> {
-        let batches = match self.spool.head(GROUP_ROWS as u64).await {
+        let batches = match self.spool.head(self.group_rows as u64).await {
             Ok(head) => {
                 self.metrics
                     .set_aside
@@ -91,7 +91,7 @@ impl Desk {
         let (mut batches, mut rows) = (Vec::new(), 0);
         while let Some(held) = self.sealed.front() {
             rows += held.batch.rows.len();
-            if rows > GROUP_ROWS && !batches.is_empty() {
+            if rows > self.group_rows && !batches.is_empty() {
                 break;
             }
             batches.extend(self.sealed.pop_front().map(|held| held.batch));
@@ -113,6 +113,7 @@ impl Desk {
                     tracing::debug!(%error, "the database still does not take request rows");
                 }
                 self.away = Some(Away::longer(self.away));
+                self.group_rows = (self.group_rows / 2).max(GROUP_ROWS.1);
                 self.keep(flight);
             }
         }
@@ -122,6 +123,7 @@ impl Desk {
         if self.away.take().is_some() {
             tracing::info!("the database takes request rows again");
         }
+        self.group_rows = (self.group_rows * 2).min(GROUP_ROWS.0);
         for (row, reason) in &written.refused {
             tracing::error!(
                 request.id = row.request_id,

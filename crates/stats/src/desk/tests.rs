@@ -49,3 +49,45 @@ async fn a_panic_on_the_way_to_the_database_loses_nothing() {
     let count = request_log::Entity::find().count(&db).await.unwrap();
     assert_eq!(count, 2);
 }
+
+#[tokio::test]
+async fn what_failed_is_tried_again_in_smaller_groups() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("test.db");
+    let url = format!("sqlite://{}?mode=rwc", file.display());
+    let db = migration::connect(&url).await.unwrap();
+    let spool = Spool::open(folder.path().join("spool"), 1 << 20)
+        .await
+        .unwrap();
+    let mut desk = Desk::new(db.clone(), spool, Arc::default(), 100_000);
+    for batch in 0..40 {
+        let rows = (0..250).map(|at| row(batch * 250 + at)).collect();
+        let batch = Batch {
+            id: Uuid::now_v7(),
+            rows,
+        };
+        desk.metrics.queued.fetch_add(250, Relaxed);
+        desk.sealed.push_back(Held {
+            batch,
+            opened_at: Instant::now(),
+        });
+    }
+    let mut sizes = Vec::new();
+    while !desk.sealed.is_empty() {
+        desk.launch(Instant::now()).await;
+        sizes.push(desk.flight.as_ref().map(|it| flight::rows(&it.batches)));
+        let landed = landing(&mut desk.flight).await;
+        desk.landed(landed).await;
+        if sizes.len() == 6 {
+            // Until now there was not even a table.
+            migration::up(&db).await.unwrap();
+        }
+    }
+    let sizes: Vec<u64> = sizes.into_iter().flatten().collect();
+    let expected = [
+        8000, 4000, 2000, 1000, 500, 250, 250, 500, 1000, 2000, 4000, 2250,
+    ];
+    assert_eq!(sizes, expected);
+    let count = request_log::Entity::find().count(&db).await.unwrap();
+    assert_eq!(count, 10_000);
+}
