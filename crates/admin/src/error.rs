@@ -211,18 +211,26 @@ fn is_connection(error: &DbErr) -> bool {
         | SqlxError::WorkerCrashed
         | SqlxError::BeginFailed => true,
         // PostgreSQL: 08 connection exception, 53 insufficient resources, as when no connection is left, 57P operator
-        // intervention, as when the server is shut down.
-        SqlxError::Database(error) => error.code().is_some_and(|code| {
-            ["08", "53", "57P"]
+        // intervention, as when the server is shut down. SQLite: 10 the file cannot be read or written, 13 the disk is
+        // full, 14 the file cannot be opened.
+        SqlxError::Database(error) => error.code().is_some_and(|code| match of_sqlite(&code) {
+            Some(code) => matches!(code, 10 | 13 | 14),
+            None => ["08", "53", "57P"]
                 .iter()
-                .any(|class| code.starts_with(class))
+                .any(|class| code.starts_with(class)),
         }),
         _ => false,
     }
 }
 
-/// Whether a server gave up a statement for the time it took: PostgreSQL's `query_canceled`, MariaDB's
-/// `ER_STATEMENT_TIMEOUT`.
+/// SQLite's primary result code; the codes of servers have five characters.
+fn of_sqlite(code: &str) -> Option<u32> {
+    let code: u32 = code.parse().ok().filter(|_| code.len() < 5)?;
+    Some(code & 0xff)
+}
+
+/// Whether a statement was given up for the time it took: PostgreSQL's `query_canceled`, MariaDB's `ER_STATEMENT_TIMEOUT`,
+/// and where SQLite's one writer was waited for in vain, `SQLITE_BUSY` and `SQLITE_LOCKED`.
 fn is_timeout(error: &DbErr) -> bool {
     let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) =
         error
@@ -230,9 +238,9 @@ fn is_timeout(error: &DbErr) -> bool {
         return false;
     };
     match &**error {
-        SqlxError::Database(error) => {
-            matches!(error.code().as_deref(), Some("57014" | "70100"))
-        }
+        SqlxError::Database(error) => error.code().is_some_and(|code| {
+            matches!(&*code, "57014" | "70100") || matches!(of_sqlite(&code), Some(5 | 6))
+        }),
         _ => false,
     }
 }
@@ -328,6 +336,20 @@ mod tests {
     use std::{io, sync::Arc};
 
     use super::*;
+
+    #[test]
+    fn codes_of_sqlite_are_told_from_those_of_servers() {
+        for (code, primary) in [
+            ("5", Some(5)),
+            ("517", Some(5)),
+            ("778", Some(10)),
+            ("08006", None),
+            ("57014", None),
+            ("HY000", None),
+        ] {
+            assert_eq!(of_sqlite(code), primary, "{code}");
+        }
+    }
 
     #[test]
     fn a_database_that_goes_away_in_a_statement_is_unavailable() {

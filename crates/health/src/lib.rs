@@ -10,8 +10,11 @@
 //! | failed, connect timeout | failure | failure |
 //! | timeout, not found | | failure |
 //! | misconfigured | unhealthy at once | |
-//! | rate limited, overloaded | | pauses for the `Retry-After`: 5 s without one, 120 s at most |
+//! | rate limited, overloaded | | pauses for the `Retry-After`: 5 s without one, 120 s at most; longer when the last was not true |
 //! | everything else | | |
+//!
+//! One that refuses again when the pause it asked for is over, with no answer in between, pauses for a second at least, then
+//! for twice as long each time, up to 5 s: otherwise a provider that says "at once" would be asked in vain by every request.
 //!
 //! An association also pauses when a provider says with a good answer that it has nothing left ([`Health::pause`]), and when
 //! another gateway was asked to ([`Health::hear`]); [`Peers`] are told of every pause.

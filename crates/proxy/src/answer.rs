@@ -113,6 +113,13 @@ async fn collect(
     deadline: Deadline,
     settings: &Settings,
 ) -> Result<Answered, Failure> {
+    let came = content_type(response.headers());
+    // Where no type is named, what came shows what it is.
+    if !came.is_empty() && !came.contains("json") {
+        return Err(Failure::bad_payload(format!(
+            "JSON was asked for, '{came}' came"
+        )));
+    }
     let (head, body) = response.into_parts();
     let body = read(body, settings.max_response_bytes, deadline).await?;
     let (body, usage, media) = prepared

@@ -121,14 +121,23 @@ def away_with_a_snapshot(scene: Surroundings) -> str:
 
 @of_own("D02", "database away while requests are served")
 def away(scene: Surroundings) -> str:
-    gateway, stack = scene.begin()
+    gateway, stack = scene.begin(GATEWAY_DATABASE_STATEMENT_TIMEOUT="1")
     with locked(gateway.database):
         results = good(gateway, stack, 60)
         wait_for(lambda: spooled(gateway) >= 60, "rows that wait in the spool")
         assert gateway.http.get("/health").status_code == 200
+        told = change(gateway)
     all_written(gateway, results)
     assert spooled(gateway) == 0
-    return "requests are answered; records wait in the spool and are written once each when it is back"
+    assert change(gateway) == "201"
+    return f"requests are answered; records wait in the spool and are written once each when it is back; changes get {told}"
+
+
+def change(gateway: Gateway) -> str:
+    """What a change of the configuration gets."""
+    answer = gateway.admin.http.post("/models", json={"name": "another"})
+    word = "" if answer.status_code == 201 else f" `{answer.json()['error']['code']}`"
+    return f"{answer.status_code}{word}"
 
 
 @of_own("D03", "database locked by another program for a moment")
@@ -156,12 +165,13 @@ def disk_full(scene: Surroundings) -> str:
     results += good(gateway, stack, 40)
     wait_for(lambda: spooled(gateway) >= 40, "rows that wait in the spool")
     assert gateway.http.get("/health").status_code == 200
+    told = change(gateway)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
     all_written(gateway, results)
     gateway.stop()
     [check] = gateway.database.execute("PRAGMA integrity_check")
     assert list(check.values()) == ["ok"]
-    return "as D02; the file stays whole, and writing goes on when there is room"
+    return f"as D02, but changes get {told}; the file stays whole, and writing goes on when there is room"
 
 
 @of_own("D05", "slow database")

@@ -78,6 +78,11 @@ def ends(id: str, name: str, do: Json, logged: str, **more: Any) -> Fault:
     return Fault(id, name, do, logged=logged, **usual | more)
 
 
+def within(place: str, name: str) -> Fault:
+    at = {"within": {"after_events": 5, "place": place}}
+    return ends("U06", name, {"text": WIDE, **fault("close", at=at)}, "upstream_truncated")
+
+
 def unnoticed(id: str, name: str, do: Json | None = None, **more: Any) -> Fault:
     return Fault(id, name, do or {}, GOOD, None, 200, NOBODY, is_next_tried=False, **more)
 
@@ -99,6 +104,8 @@ def own(name: str, do: Json, code: int, word: str, logged: str = "client_error",
     return Fault("U22", name, do, f"{code} `{word}`", logged, code, NOBODY, **{"is_next_tried": False} | more)
 
 
+#: An answer with characters of several bytes.
+WIDE = "Lorem ipsum dolor sit amet, größer als zwölf 🥚, consectetur adipiscing elit, sed do eiusmod tempor."
 ANTHROPIC_RESET = "anthropic-ratelimit-requests-reset"
 IDLE = {"stream_idle_timeout": 0.5}
 
@@ -116,6 +123,7 @@ FAULTS = [
     silent("U04", "a head that comes slowly", fault("slow_headers", bytes=1, every_ms=60)),
     silent("U04", "silence after the head", fault("hang", at="after_headers"), 200),
     replace(silent("U04", "silence before content", fault("hang", at={"after_events": 1}), 200), stream=True),
+    replace(silent("U05", "slow pieces of a whole answer", fault("trickle", bytes=40, every_ms=100), 200), stream=False),
     unnoticed("U05", "slow pieces, for longer than any clock but that of silence",
               fault("trickle", bytes=400, every_ms=100), stream=True,
               policy={"first_content_timeout": 1.5, "stream_idle_timeout": 1.5}),
@@ -124,7 +132,10 @@ FAULTS = [
     fails("U06", "end before content", fault("close", at={"after_events": 1}), "upstream_truncated", stream=True),
     fails("U06", "reset before content", fault("reset", at="after_headers"), "upstream_truncated", stream=True),
     ends("U06", "end after content", fault("close", at={"after_events": 5}), "upstream_truncated"),
-    ends("U06", "end within an event", fault("close", at="mid_body"), "upstream_truncated"),
+    within("field", "end behind the name of an event's field"),
+    within("json", "end within an event's JSON"),
+    within("character", "end within a character of several bytes"),
+    within("line_end", "end behind an event's JSON, without the line's end"),
     ends("U06", "reset after content", fault("reset", at={"after_events": 5}), "upstream_truncated"),
     unnoticed("U06", "complete, but without its end marker", fault("no_done"), stream=True),
     fails("U07", "body cut short", fault("close", at="mid_body"), "upstream_truncated", stream=False),
@@ -132,6 +143,7 @@ FAULTS = [
     fails("U08", "200 with an HTML page", {"error": "html"}, "bad_payload"),
     fails("U08", "200 with broken JSON", fault("malformed"), "bad_payload"),
     fails("U08", "200 with other JSON", {"body": {"object": "list"}}, "bad_payload"),
+    fails("U08", "200 with a good answer that is called text", {"content_type": "text/plain"}, "bad_payload"),
     fails("U09", "whole answer where a stream was asked for", fault("json_for_stream"), "bad_payload", stream=True),
     fails("U10", "compressed although that was ruled out", fault("gzip"), "bad_payload"),
     fails("U11", "body of more than 64 MB", fault("huge", bytes=70 << 20), "too_large", stream=False),
@@ -168,6 +180,7 @@ FAULTS = [
     fails("U20", "malformed event before content", fault("malformed", after_events=1), "bad_payload", stream=True),
     ends("U20", "malformed event after content", fault("malformed", after_events=5), "bad_payload"),
     misconfigured("U21", 401),
+    misconfigured("U21", 402),
     misconfigured("U21", 403),
     Fault("U21", "status 404", status(404), "404 `model_not_found`", "not_found", 404, MODEL),
     own("bad request", {"error": "invalid_request"}, 400, "invalid_request_error"),

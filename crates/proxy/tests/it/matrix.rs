@@ -127,6 +127,10 @@ fn payloads() -> Vec<Row> {
         body: Some(body),
         ..Behaviour::default()
     };
+    let called = |kind: &str| Behaviour {
+        content_type: Some(kind.to_owned()),
+        ..Behaviour::default()
+    };
     let malformed = |after_events| fault(Fault::Malformed { after_events });
     let error = |after_events| fault(Fault::ErrorEvent { after_events });
     let huge = |bytes| fault(Fault::Huge { bytes });
@@ -135,6 +139,7 @@ fn payloads() -> Vec<Row> {
         bad("U08 cut", malformed(0)),
         bad("U08 shape", body(json!({"object": "list"}))),
         bad("U08 no choice", body(json!({"choices": []}))),
+        bad("U08 type", called("text/plain")),
         bad("U09", fault(Fault::JsonForStream)).streams(true),
         bad("U10", fault(Fault::Gzip)),
         failed("U11", huge(2 << 20), "too_large").streams(false),

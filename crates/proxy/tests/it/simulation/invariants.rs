@@ -331,7 +331,8 @@ impl Coverage {
             self.failovers,
         ];
         assert!(met.iter().all(|met| *met > self.requests / 150), "{self:?}");
-        assert!(self.resumed > self.requests / 1_000, "{self:?}");
+        // Few: another provider has to be there, to say the same, and to say it in time.
+        assert!(self.resumed > self.requests / 2_000, "{self:?}");
         let missed: Vec<_> = CLASSES
             .iter()
             .filter(|class| !self.classes.contains(*class))
