@@ -4,28 +4,28 @@
     reason = "a benchmark that cannot go on should panic"
 )]
 
-use std::{hint::black_box, sync::Arc, time::Duration};
+mod caller;
 
-use access::{
-    ClientKey,
-    budget::{Account, Budget, BudgetFields, Standing, Turn},
-};
+use std::{hint::black_box, sync::Arc, time::Instant};
+
+use access::ClientKey;
+use caller::Caller;
 use criterion::{Criterion, criterion_group, criterion_main};
 
-fn limited() -> Budget {
-    let fields = BudgetFields {
-        day: Some("1000000".to_owned()),
-        ..BudgetFields::default()
-    };
-    Budget::of(&fields).unwrap().unwrap()
+/// Keys, limits and budget together: all that they add to a request.
+fn all(criterion: &mut Criterion) {
+    let (mut caller, secret) = (Caller::new(Instant::now()), Caller::secret());
+    criterion.bench_function("key, limits and budget of a request", |bencher| {
+        bencher.iter(|| {
+            let held = caller.enter(black_box(&secret));
+            caller.leave(held);
+        });
+    });
 }
 
 fn account(criterion: &mut Criterion) {
-    let now = std::time::Instant::now();
-    let account = Arc::new(Account::new(1, "key".into(), limited(), now));
-    let mut turn = Turn::begin(&account, now);
-    turn.decide(&Standing::default());
-    turn.committed(now, now + Duration::from_secs(3600), chrono::NaiveDate::MIN);
+    let now = Instant::now();
+    let account = caller::account(now);
     criterion.bench_function("reserve and settle in an account", |bencher| {
         bencher.iter(|| {
             let reservation = account.reserve(black_box(1_000), now);
@@ -41,7 +41,7 @@ fn handle(criterion: &mut Criterion) {
     let keys: Vec<_> = (1..=1_000)
         .map(|id| {
             let mut key = ClientKey::named(format!("key {id}"));
-            (key.id, key.budget) = (Some(id), Some(limited()));
+            (key.id, key.budget) = (Some(id), Some(caller::budget()));
             Arc::new(key)
         })
         .collect();
@@ -61,5 +61,5 @@ fn handle(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, account, handle);
+criterion_group!(benches, all, account, handle);
 criterion_main!(benches);

@@ -39,17 +39,7 @@ pub(crate) async fn admit(
         });
     }
     if let Some(limits) = &caller.limits {
-        if limits.own.is_limited() {
-            rules.push(Rule {
-                scope: Scope::Key(caller.name.clone()),
-                rates: limits.own,
-            });
-        }
-        let of_model = limits.models.iter().filter(|it| it.holds_for(model));
-        rules.extend(of_model.map(|of_model| Rule {
-            scope: Scope::ModelOfKey(caller.name.clone(), of_model.pattern.clone()),
-            rates: of_model.rates,
-        }));
+        rules.extend(limits.rules(&caller.name, model));
     }
     if rules.is_empty() {
         return Ok(Default::default());

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+use super::{Rule, Scope};
 use crate::pattern::Pattern;
 
 /// Models of a key that may have limits of their own.
@@ -176,5 +177,18 @@ impl Limits {
         }
         let is_limited = limits.own.is_limited() || !limits.models.is_empty();
         Ok(is_limited.then_some(limits))
+    }
+
+    /// What holds for a request for `model` by the key of this name.
+    pub fn rules(&self, key: &Arc<str>, model: &str) -> impl Iterator<Item = Rule> {
+        let own = self.own.is_limited().then(|| Rule {
+            scope: Scope::Key(key.clone()),
+            rates: self.own,
+        });
+        let of_model = self.models.iter().filter(move |it| it.holds_for(model));
+        own.into_iter().chain(of_model.map(|it| Rule {
+            scope: Scope::ModelOfKey(key.clone(), it.pattern.clone()),
+            rates: it.rates,
+        }))
     }
 }
