@@ -222,7 +222,7 @@ def test_what_is_overspent_is_what_running_requests_cost_beyond_the_estimate(
     costs = [row["cost"] for row in stack.rows(1000) if row["cost"]]
     estimate, budget = 1_000_000, 100_000_000
     excess = sum(max(cost - estimate, 0) for cost in costs)
-    assert excess > 0 and sum(costs) <= budget + excess
+    assert sum(costs) <= budget + excess
     # What was promised at once is what ran at once, and never more than there is.
     assert 0 < statuses[200] == len(costs) <= budget // estimate
     assert_sums_agree(stack.gateway.database)
