@@ -4,7 +4,7 @@ use sea_orm::DatabaseConnection;
 use tokio_util::sync::CancellationToken;
 
 use crate::handle::Health;
-use crate::lease::{Lease, Turn};
+use crate::lease::{Keeper, Turn};
 use crate::probe::{Probe, Prober};
 use crate::settings::Settings;
 use crate::store::Store;
@@ -22,7 +22,7 @@ pub fn start<P: Probe>(
         prober: Prober::new(settings, probe, health.clone(), checks, turn.clone()),
         lease: settings
             .probes_enabled
-            .then(|| Lease::new(db.clone(), turn)),
+            .then(|| Keeper::new(db.clone(), turn)),
         store: Store::new(db, health.clone()),
     };
     (health, worker)
@@ -33,7 +33,7 @@ pub fn start<P: Probe>(
 #[must_use = "nothing is probed or saved unless it runs"]
 pub struct Worker<P> {
     prober: Prober<P>,
-    lease: Option<Lease>,
+    lease: Option<Keeper>,
     store: Store,
 }
 

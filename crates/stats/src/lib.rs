@@ -37,7 +37,6 @@ mod bookings;
 mod desk;
 mod error;
 mod fault;
-mod lease;
 mod metrics;
 mod observer;
 mod period;

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use entities::{audit_log, recorded_body, request_log, write_batch};
+use leases::Lease;
 use sea_orm::{
     ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     TransactionTrait, TryGetable, Value,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::lease::Lease;
 use crate::{Error, Keep, StatsMetrics, period};
 
 /// Rows per statement: short enough that writers hardly notice.
@@ -24,7 +24,7 @@ const EVERY: Duration = Duration::from_secs(3600);
 const AFTER_FAILURE: Duration = Duration::from_secs(60);
 /// What the lease of the one that cleans up is called.
 const LEASE: &str = "clean-up";
-/// So much later another replica goes on where one was killed. It is held for longer after each step, of which one takes
+/// So much later another replica goes on where one was killed. It is held for longer while it goes on; a step takes
 /// much less.
 const TERM: Duration = Duration::from_secs(60);
 /// Age at which the id of a committed batch is forgotten, and not before our own spool is empty: a batch in it may be
@@ -165,7 +165,7 @@ async fn delete_logs(
 /// Lets writers have their turn. With a lease, for as long as it is held.
 async fn goes_on(lease: Option<&Lease>) -> Result<bool, DbErr> {
     if let Some(lease) = lease
-        && !lease.hold().await?
+        && !lease.keep().await?
     {
         return Ok(false);
     }

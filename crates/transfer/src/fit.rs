@@ -22,6 +22,9 @@ pub(crate) enum Misfits {
 /// The ids of the tables that others refer to.
 pub(crate) type Kept = HashMap<&'static str, HashSet<i64>>;
 
+/// What a value was and became, and in which row. Told only of rows that are kept.
+type Replaced = (String, String);
+
 /// Fits rows into one table.
 #[derive(Debug)]
 pub(crate) struct Fitting<'a> {
@@ -132,9 +135,13 @@ impl<'a> Fitting<'a> {
                 *values += 1;
             }
         }
-        match self.fit_row(key, row, kept, report)? {
+        let mut replaced = Vec::new();
+        match self.fit_row(key, row, kept, &mut replaced)? {
             Ok(cells) => {
                 report.kept += 1;
+                for (what, whom) in replaced {
+                    report.replaced_values.entry(what).or_default().add(whom);
+                }
                 self.keep(&cells, kept);
                 Ok(Some(cells))
             }
@@ -155,7 +162,7 @@ impl<'a> Fitting<'a> {
         key: &str,
         row: &[Option<Raw>],
         kept: &Kept,
-        report: &mut TableReport,
+        replaced: &mut Vec<Replaced>,
     ) -> Result<Result<Vec<Cell>, String>, Error> {
         if let Some(column) = self.lacking {
             let reason = format!(
@@ -166,7 +173,7 @@ impl<'a> Fitting<'a> {
         }
         let mut cells = Vec::with_capacity(self.columns.len());
         for &(column, position) in &self.columns {
-            match self.fit_cell(key, column, row[position].clone(), report)? {
+            match self.fit_cell(key, column, row[position].clone(), replaced)? {
                 Ok(cell) => cells.push(cell),
                 Err(reason) => return Ok(Err(format!("{}: {reason}", column.name))),
             }
@@ -200,7 +207,7 @@ impl<'a> Fitting<'a> {
         key: &str,
         column: &Column,
         raw: Option<Raw>,
-        report: &mut TableReport,
+        replaced: &mut Vec<Replaced>,
     ) -> Result<Result<Cell, String>, Error> {
         let is_null = raw.is_none();
         let reason = match raw {
@@ -232,11 +239,7 @@ impl<'a> Fitting<'a> {
         let became = column.default.map_or_else(|| "NULL".to_owned(), spelt);
         let was = if is_null { "NULL" } else { "what did not fit" };
         let what = format!("{}: {was} became {became}", column.name);
-        report
-            .replaced_values
-            .entry(what)
-            .or_default()
-            .add(format!("{key} {reason}"));
+        replaced.push((what, format!("{key} {reason}")));
         Ok(Ok(stand_in))
     }
 

@@ -1,10 +1,10 @@
 //! What the check finds.
 
 use migration::{Aspect, Table, create_statements, schema};
+use scratch::{ENGINES, Scratch};
 use sea_orm::DbBackend;
 
 use crate::mutate::{Mutated, kind_by_kind, one_by_one};
-use crate::scratch::{ENGINES, Scratch};
 
 #[tokio::test]
 async fn every_mutation_is_found_on_sqlite() {
@@ -101,7 +101,8 @@ async fn assert_found(scratch: &Scratch, mutated: &Mutated) {
         let place = place.unwrap_or_else(|| {
             panic!(
                 "{}: {table}, {label}, {:?} not found in {found:?}",
-                scratch.url, mutation.column
+                scratch.url(),
+                mutation.column
             )
         });
         found.remove(place);
@@ -371,7 +372,7 @@ async fn what_is_not_ours_is_not_looked_at() {
 async fn a_check_needs_no_right_to_change_the_schema() {
     for engine in [DbBackend::Postgres, DbBackend::MySql] {
         let scratch = Scratch::migrated(engine).await;
-        let (base, database) = scratch.url.rsplit_once('/').unwrap();
+        let (base, database) = scratch.url().rsplit_once('/').unwrap();
         let (_, host) = base.rsplit_once('@').unwrap();
         let account = format!("gateway_{database}");
         let (make, remove) = match engine {

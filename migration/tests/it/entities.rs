@@ -6,14 +6,13 @@ use entities::{
     api_key, budget_lease, config_version, key_usage, model, model_provider, provider,
     provider_health, provider_stats, recorded_body, request_log, routing_policy, write_batch,
 };
+use scratch::{ENGINES, Scratch};
 use sea_orm::prelude::{Date, DateTimeUtc};
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, DatabaseConnection, EntityTrait, IntoActiveModel,
     ModelTrait,
 };
 use serde_json::json;
-
-use crate::scratch::{ENGINES, Scratch};
 
 /// With microseconds, the least that every engine keeps.
 fn at(seconds: i64) -> DateTimeUtc {

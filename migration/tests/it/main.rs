@@ -9,5 +9,4 @@ mod check;
 mod entities;
 mod mutate;
 mod rules;
-mod scratch;
 mod up;

@@ -1,8 +1,7 @@
 //! What the tables enforce, alike on every engine.
 
+use scratch::{ENGINES, Scratch};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
-
-use crate::scratch::{ENGINES, Scratch};
 
 async fn number(scratch: &Scratch, sql: &str) -> i64 {
     let statement = Statement::from_string(scratch.db.get_database_backend(), sql);

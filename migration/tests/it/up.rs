@@ -1,9 +1,8 @@
 //! Creating, finishing and recreating the schema.
 
 use migration::{Error, create_statements, schema};
+use scratch::{ENGINES, Scratch};
 use sea_orm::{ConnectionTrait, Statement};
-
-use crate::scratch::{ENGINES, Scratch};
 
 const VERSION: &str = "m20251004_000001_initial_schema";
 
@@ -194,7 +193,7 @@ async fn six_at_once_make_one_schema() {
         let scratch = Scratch::new(engine).await;
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..6 {
-            let url = scratch.url.clone();
+            let url = scratch.url().to_owned();
             tasks.spawn(async move {
                 let db = migration::connect(&url).await.unwrap();
                 migration::up(&db).await.unwrap().len()

@@ -3,7 +3,10 @@
 use std::process::Child;
 use std::time::Instant;
 
-use crate::scratch::{ENGINES, Engine, Scratch};
+use scratch::ENGINES;
+use sea_orm::DbBackend;
+
+use crate::scratch::Scratch;
 
 #[test]
 fn three_processes_at_once_make_one_schema() {
@@ -29,21 +32,21 @@ fn three_processes_at_once_make_one_schema() {
 
 #[test]
 fn what_was_killed_is_finished_by_the_next_on_sqlite() {
-    killed_in_the_middle(Engine::Sqlite);
+    killed_in_the_middle(DbBackend::Sqlite);
 }
 
 #[test]
 fn what_was_killed_is_finished_by_the_next_on_postgres() {
-    killed_in_the_middle(Engine::Postgres);
+    killed_in_the_middle(DbBackend::Postgres);
 }
 
 #[test]
 fn what_was_killed_is_finished_by_the_next_on_mysql() {
-    killed_in_the_middle(Engine::MySql);
+    killed_in_the_middle(DbBackend::MySql);
 }
 
 /// However far the killed ones came, and whatever a server is still doing for them, the next `up` finishes.
-fn killed_in_the_middle(engine: Engine) {
+fn killed_in_the_middle(engine: DbBackend) {
     let seed = fastrand::get_seed();
     let scratch = Scratch::new(engine);
     let before = Instant::now();

@@ -1,6 +1,9 @@
 //! What each command says, and its exit code.
 
-use crate::scratch::{ENGINES, Engine, Scratch};
+use scratch::ENGINES;
+use sea_orm::DbBackend;
+
+use crate::scratch::Scratch;
 
 const VERSION: &str = "m20251004_000001_initial_schema";
 
@@ -8,7 +11,7 @@ const VERSION: &str = "m20251004_000001_initial_schema";
 fn the_commands_do_what_their_help_says() {
     for engine in ENGINES {
         let scratch = Scratch::new(engine);
-        let place = migration::place(&scratch.url);
+        let place = migration::place(scratch.place.url());
         let said = |line: &str| (0, format!("{place}: {line}\n"), String::new());
         assert_eq!(scratch.run(&["up"]), said(&format!("applied {VERSION}")));
         assert_eq!(scratch.run(&["up"]), said("already up to date"));
@@ -50,7 +53,7 @@ fn check_prints_a_line_for_each_difference_and_fails() {
     for engine in ENGINES {
         let scratch = Scratch::new(engine);
         let (code, lines, _) = match engine {
-            Engine::Sqlite => {
+            DbBackend::Sqlite => {
                 let missing = scratch.run(&["check"]);
                 assert_eq!(missing.0, 1);
                 assert!(
@@ -58,7 +61,7 @@ fn check_prints_a_line_for_each_difference_and_fails() {
                     "{}",
                     missing.2
                 );
-                assert!(!scratch.folder.path().join("new").exists());
+                assert!(!scratch.place.folder().join("new").exists());
                 scratch.run(&["up"]);
                 scratch.run(&["reset", "--yes"]);
                 scratch.run(&["check"])
@@ -109,17 +112,17 @@ fn rows_are_destroyed_only_with_consent() {
         }
         assert!(scratch.run(&["status"]).1.contains("models: 1 row\n"));
     }
-    let nothing = Scratch::new(Engine::Sqlite);
+    let nothing = Scratch::new(DbBackend::Sqlite);
     assert_eq!(nothing.run(&["fresh"]).0, 2);
-    assert!(!nothing.folder.path().join("new").exists());
+    assert!(!nothing.place.folder().join("new").exists());
 }
 
 #[test]
 fn errors_are_one_line_without_the_password() {
-    let server = Scratch::new(Engine::Postgres);
-    let (_, address) = server.url.rsplit_once('@').unwrap();
+    let server = Scratch::new(DbBackend::Postgres);
+    let (_, address) = server.place.url().rsplit_once('@').unwrap();
     let refused = format!("postgres://me:hunter2@{address}");
-    let scratch = Scratch::new(Engine::Sqlite);
+    let scratch = Scratch::new(DbBackend::Sqlite);
     for (url, expected) in [
         (refused.as_str(), "cannot connect to postgres://"),
         ("mysql://me:hunter2@127.0.0.1:3306/", "names no database"),
@@ -147,19 +150,19 @@ fn errors_are_one_line_without_the_password() {
 
 #[test]
 fn without_a_url_the_database_is_a_file_below_the_working_folder() {
-    let scratch = Scratch::new(Engine::Sqlite);
+    let scratch = Scratch::new(DbBackend::Sqlite);
     let output = scratch
         .command(&["up"])
         .env_remove("DATABASE_URL")
         .output()
         .unwrap();
     assert!(output.status.success());
-    assert!(scratch.folder.path().join("data/orchestrator.db").exists());
+    assert!(scratch.place.folder().join("data/orchestrator.db").exists());
 }
 
 #[test]
 fn help_explains_and_wrong_usage_is_2() {
-    let scratch = Scratch::new(Engine::Sqlite);
+    let scratch = Scratch::new(DbBackend::Sqlite);
     let (code, help, _) = scratch.run(&["--help"]);
     assert_eq!(code, 0);
     for word in [
@@ -177,7 +180,7 @@ fn help_explains_and_wrong_usage_is_2() {
         assert!(help.contains(word), "{word} is not in {help}");
     }
     assert!(
-        !help.contains(&scratch.url),
+        !help.contains(scratch.place.url()),
         "the help shows the URL of the environment"
     );
     assert_eq!(scratch.run(&["sideways"]).0, 2);

@@ -2,10 +2,13 @@
 
 use std::time::Instant;
 
-use crate::scratch::{ENGINES, Engine, Scratch};
+use scratch::ENGINES;
+use sea_orm::DbBackend;
+
+use crate::scratch::Scratch;
 
 /// A database of another edit of the schema, with rows.
-fn edited(engine: Engine) -> Scratch {
+fn edited(engine: DbBackend) -> Scratch {
     let scratch = Scratch::new(engine);
     assert_eq!(scratch.run(&["up"]).0, 0);
     for sql in [
@@ -22,7 +25,7 @@ fn edited(engine: Engine) -> Scratch {
 fn rebuild_keeps_rows_and_says_what_it_did() {
     for engine in ENGINES {
         let scratch = edited(engine);
-        let place = migration::place(&scratch.url);
+        let place = migration::place(scratch.place.url());
         let (code, said, error) = scratch.run(&["rebuild"]);
         assert_eq!((code, said.as_str()), (2, ""));
         assert_eq!(
@@ -72,16 +75,16 @@ fn rebuild_refuses_while_a_gateway_lives() {
 
 #[test]
 fn rows_move_from_a_file_to_a_server_and_back() {
-    let small = Scratch::new(Engine::Sqlite);
+    let small = Scratch::new(DbBackend::Sqlite);
     small.run(&["up"]);
     small.sql("INSERT INTO models (name) VALUES ('one'), ('two')");
-    let file = small.folder.path().join("rows.jsonl.gz");
+    let file = small.place.folder().join("rows.jsonl.gz");
     let file = file.to_str().unwrap();
     let (code, said, error) = small.run(&["dump", file]);
     assert_eq!((code, error.as_str()), (0, ""));
     assert!(said.contains("wrote 2 rows of 17 tables"), "{said}");
     assert_eq!(small.run(&["dump", file]).0, 1, "a file was overwritten");
-    for engine in [Engine::Postgres, Engine::MySql] {
+    for engine in [DbBackend::Postgres, DbBackend::MySql] {
         let server = Scratch::new(engine);
         assert_eq!(server.run(&["load", file]).0, 1, "there is no schema yet");
         server.run(&["up"]);
@@ -101,21 +104,21 @@ fn rows_move_from_a_file_to_a_server_and_back() {
 
 #[test]
 fn a_rebuild_that_is_killed_changes_nothing_on_sqlite() {
-    killed(Engine::Sqlite);
+    killed(DbBackend::Sqlite);
 }
 
 #[test]
 fn a_rebuild_that_is_killed_changes_nothing_on_postgres() {
-    killed(Engine::Postgres);
+    killed(DbBackend::Postgres);
 }
 
 #[test]
 fn a_rebuild_that_is_killed_changes_nothing_on_mysql() {
-    killed(Engine::MySql);
+    killed(DbBackend::MySql);
 }
 
 /// However far the killed one came, either all is as it was or all is done; and the next one finishes.
-fn killed(engine: Engine) {
+fn killed(engine: DbBackend) {
     let seed = fastrand::get_seed();
     let fill = |scratch: &Scratch| {
         let values: Vec<String> = (3..3000)
@@ -143,7 +146,7 @@ fn killed(engine: Engine) {
         std::thread::sleep(whole.mul_f64(dice.f64() * 1.2));
         child.kill().unwrap();
         child.wait().unwrap();
-        if matches!(engine, Engine::MySql) {
+        if matches!(engine, DbBackend::MySql) {
             // A server goes on with the statement of a client that is gone; the lock is free when it is through.
             scratch.sql("DO GET_LOCK(CONCAT('orchestrator:', SHA1(DATABASE())), 60)");
         }

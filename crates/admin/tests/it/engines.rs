@@ -1,56 +1,11 @@
 //! What the engines might do differently, on each of them.
 
-use std::ops::AsyncFnOnce;
-
 use futures_util::future::join_all;
-use sea_orm::ConnectionTrait;
+use scratch::Place;
+use sea_orm::DbBackend;
 use serde_json::json;
-use uuid::Uuid;
 
 use crate::api::{Api, SECRET_KEY};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Server {
-    Postgres,
-    MySql,
-}
-
-impl Server {
-    fn url(self) -> String {
-        let (variable, default) = match self {
-            Self::Postgres => (
-                "TEST_POSTGRES_URL",
-                "postgres://postgres@127.0.0.1:5432/postgres",
-            ),
-            Self::MySql => ("TEST_MYSQL_URL", "mysql://root@127.0.0.1:3306/mysql"),
-        };
-        std::env::var(variable).unwrap_or_else(|_| default.to_owned())
-    }
-
-    async fn execute(self, sql: &str) {
-        let url = self.url();
-        // A server's URL may name no database.
-        let server = sea_orm::Database::connect(&url)
-            .await
-            .unwrap_or_else(|error| panic!("this test needs the server at {url}: {error}"));
-        server.execute_unprepared(sql).await.unwrap();
-        server.close().await.unwrap();
-    }
-
-    /// Makes a database, runs the test, drops the database.
-    async fn with_database(self, test: impl AsyncFnOnce(String)) {
-        let name = format!("admin_{}", Uuid::now_v7().simple());
-        self.execute(&format!("CREATE DATABASE {name}")).await;
-        let url = self.url();
-        let (start, _) = url.rsplit_once('/').unwrap();
-        test(format!("{start}/{name}")).await;
-        let force = match self {
-            Self::Postgres => " WITH (FORCE)",
-            Self::MySql => "",
-        };
-        self.execute(&format!("DROP DATABASE {name}{force}")).await;
-    }
-}
 
 /// Creates, reads, changes, lists and deletes one of everything.
 async fn walk(api: &Api) {
@@ -135,29 +90,24 @@ async fn race(first: &Api) {
     assert_eq!(first.catalog.current().version, version + 10);
 }
 
-async fn check(server: Server) {
-    server
-        .with_database(async |url| {
-            let api = Api::at(url, Some(SECRET_KEY)).await;
-            walk(&api).await;
-            race(&api).await;
-        })
-        .await;
-}
-
-#[tokio::test]
-async fn on_sqlite() {
-    let api = Api::start().await;
+async fn check(engine: DbBackend) {
+    let place = Place::new(engine).await;
+    let api = Api::at(place.url().to_owned(), Some(SECRET_KEY)).await;
     walk(&api).await;
     race(&api).await;
 }
 
 #[tokio::test]
+async fn on_sqlite() {
+    check(DbBackend::Sqlite).await;
+}
+
+#[tokio::test]
 async fn on_postgres() {
-    check(Server::Postgres).await;
+    check(DbBackend::Postgres).await;
 }
 
 #[tokio::test]
 async fn on_mariadb() {
-    check(Server::MySql).await;
+    check(DbBackend::MySql).await;
 }

@@ -1,53 +1,31 @@
 //! A database for one test, with one client key.
 
-use std::{collections::HashMap, ops::AsyncFnOnce};
+use std::collections::HashMap;
+use std::ops::AsyncFnOnce;
+use std::path::Path;
 
 use chrono::{NaiveDate, Utc};
 use entities::{api_key, budget_lease, key_usage, provider};
-use sea_orm::{ActiveValue::Set, ConnectionTrait, Database, DatabaseConnection, EntityTrait};
-use tempfile::TempDir;
-use uuid::Uuid;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Engine {
-    Sqlite,
-    Postgres,
-    MySql,
-}
+use scratch::Scratch;
+use sea_orm::{ActiveValue::Set, DatabaseConnection, DbBackend, EntityTrait};
 
 pub(crate) struct TestDatabase {
-    pub(crate) db: DatabaseConnection,
-    pub(crate) folder: TempDir,
-    url: String,
+    scratch: Scratch,
 }
 
 /// Makes a database, runs the test, drops the database.
-pub(crate) async fn run(engine: Engine, test: impl AsyncFnOnce(&TestDatabase)) {
-    let folder = tempfile::tempdir().unwrap();
-    let name = format!("budgets_{}", Uuid::now_v7().simple());
-    let url = match engine {
-        Engine::Sqlite => format!("sqlite://{}/main.db?mode=rwc", folder.path().display()),
-        _ => {
-            execute(engine, &format!("CREATE DATABASE {name}")).await;
-            let url = server(engine);
-            let (start, _) = url.rsplit_once('/').unwrap();
-            format!("{start}/{name}")
-        }
-    };
-    let db = migration::connect(&url).await.unwrap();
-    migration::up(&db).await.unwrap();
-    let database = TestDatabase { db, folder, url };
+pub(crate) async fn run(engine: DbBackend, test: impl AsyncFnOnce(&TestDatabase)) {
+    let scratch = Scratch::migrated(engine).await;
+    let database = TestDatabase { scratch };
     database.fill().await;
     test(&database).await;
-    database.db.close().await.unwrap();
-    match engine {
-        Engine::Sqlite => {}
-        Engine::Postgres => execute(engine, &format!("DROP DATABASE {name} WITH (FORCE)")).await,
-        Engine::MySql => execute(engine, &format!("DROP DATABASE {name}")).await,
-    }
 }
 
 impl TestDatabase {
+    pub(crate) fn folder(&self) -> &Path {
+        self.scratch.place().folder()
+    }
+
     async fn fill(&self) {
         let now = Utc::now();
         let provider = provider::ActiveModel {
@@ -60,7 +38,7 @@ impl TestDatabase {
             updated_at: Set(now),
         };
         provider::Entity::insert(provider)
-            .exec_without_returning(&self.db)
+            .exec_without_returning(&self.scratch.db)
             .await
             .unwrap();
         let key = api_key::ActiveModel {
@@ -74,14 +52,14 @@ impl TestDatabase {
             ..Default::default()
         };
         api_key::Entity::insert(key)
-            .exec_without_returning(&self.db)
+            .exec_without_returning(&self.scratch.db)
             .await
             .unwrap();
     }
 
     /// Another connection to it.
     pub(crate) async fn connect(&self) -> DatabaseConnection {
-        migration::connect(&self.url).await.unwrap()
+        migration::connect(self.scratch.url()).await.unwrap()
     }
 
     /// Has the key have spent so much on a day.
@@ -93,41 +71,27 @@ impl TestDatabase {
             ..Default::default()
         };
         key_usage::Entity::insert(day)
-            .exec_without_returning(&self.db)
+            .exec_without_returning(&self.scratch.db)
             .await
             .unwrap();
     }
 
     /// What the books say that the key has spent.
     pub(crate) async fn spent(&self) -> i64 {
-        let days = key_usage::Entity::find().all(&self.db).await.unwrap();
+        let days = key_usage::Entity::find()
+            .all(&self.scratch.db)
+            .await
+            .unwrap();
         days.iter().filter_map(|day| day.cost).sum()
     }
 
     /// What is leased, by holder.
     pub(crate) async fn leases(&self) -> HashMap<String, i64> {
-        let leases = budget_lease::Entity::find().all(&self.db).await.unwrap();
+        let leases = budget_lease::Entity::find()
+            .all(&self.scratch.db)
+            .await
+            .unwrap();
         let pairs = leases.into_iter().map(|lease| (lease.holder, lease.amount));
         pairs.collect()
     }
-}
-
-fn server(engine: Engine) -> String {
-    let (variable, default) = match engine {
-        Engine::MySql => ("TEST_MYSQL_URL", "mysql://root@127.0.0.1:3306/mysql"),
-        _ => (
-            "TEST_POSTGRES_URL",
-            "postgres://postgres@127.0.0.1:5432/postgres",
-        ),
-    };
-    std::env::var(variable).unwrap_or_else(|_| default.to_owned())
-}
-
-async fn execute(engine: Engine, sql: &str) {
-    let url = server(engine);
-    let server = Database::connect(&url)
-        .await
-        .unwrap_or_else(|error| panic!("this test needs the server at {url}: {error}"));
-    server.execute_unprepared(sql).await.unwrap();
-    server.close().await.unwrap();
 }

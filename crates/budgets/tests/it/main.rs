@@ -11,15 +11,15 @@ macro_rules! on_every_engine {
     ($($name:ident),* $(,)?) => {
         mod sqlite {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() { crate::database::run(crate::database::Engine::Sqlite, super::$name).await; })*
+            async fn $name() { crate::database::run(sea_orm::DbBackend::Sqlite, super::$name).await; })*
         }
         mod postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() { crate::database::run(crate::database::Engine::Postgres, super::$name).await; })*
+            async fn $name() { crate::database::run(sea_orm::DbBackend::Postgres, super::$name).await; })*
         }
         mod mysql {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() { crate::database::run(crate::database::Engine::MySql, super::$name).await; })*
+            async fn $name() { crate::database::run(sea_orm::DbBackend::MySql, super::$name).await; })*
         }
     };
 }

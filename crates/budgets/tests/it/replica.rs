@@ -52,7 +52,7 @@ impl Replica {
         let (budgets, worker) = budgets::start(settings, database.clone());
         let books = stats::Settings {
             bookings: Some(Arc::new(budgets.clone())),
-            ..stats::Settings::new(on.folder.path().join(Uuid::now_v7().to_string()))
+            ..stats::Settings::new(on.folder().join(Uuid::now_v7().to_string()))
         };
         let (recorder, writer) = stats::start(books, database.clone(), database.clone())
             .await

@@ -6,10 +6,11 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use entities::log_period::{Column, Entity};
 use entities::{log_rollup, request_log};
+use leases::Lease;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    TransactionTrait,
+    ColumnTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, TransactionTrait,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +18,6 @@ use super::parts::{Parts, RolledBy};
 use super::{SECONDS, STATEMENT_PERIODS, at, first_version, isolation, make_known, of};
 use crate::Error;
 use crate::fault::Fault;
-use crate::lease::Lease;
 
 /// How long after its end a period is left alone: requests that arrived in it still end, and are written behind.
 const GRACE: TimeDelta = TimeDelta::minutes(5);
@@ -25,11 +25,11 @@ const GRACE: TimeDelta = TimeDelta::minutes(5);
 const LONGEST: TimeDelta = TimeDelta::days(370);
 /// Time between looks for what there is to do.
 const EVERY: Duration = Duration::from_secs(60);
-/// Pause between periods, for the writers.
+/// Pause between periods where there is one writer at a time, for the others.
 const BREATH: Duration = Duration::from_millis(20);
 /// What the lease of the one that does it is called.
 const LEASE: &str = "roll-up";
-/// So much later another replica goes on where one was killed. It is held for longer at each period.
+/// So much later another replica goes on where one was killed.
 const TERM: Duration = Duration::from_secs(60);
 /// Periods whose roll-ups are deleted in one transaction.
 const FORGOTTEN: i64 = 96;
@@ -145,7 +145,7 @@ impl Work {
         let mut rolled = 0;
         let mut rest = self.periods.as_slice();
         while let Some(&newest) = rest.first() {
-            if !goes_on(lease).await? {
+            if !goes_on(db, lease).await? {
                 return Ok(rolled);
             }
             let emptied = empty_run(db, rest).await?;
@@ -164,19 +164,19 @@ impl Work {
                 Err(error) => return Err(error),
             }
         }
-        while self.forgets && goes_on(lease).await? && forget(db, self.begins).await? {}
+        while self.forgets && goes_on(db, lease).await? && forget(db, self.begins).await? {}
         Ok(rolled)
     }
 }
 
-async fn goes_on(lease: Option<&Lease>) -> Result<bool, DbErr> {
-    match lease {
-        None => Ok(true),
-        Some(lease) => {
-            tokio::time::sleep(BREATH).await;
-            lease.hold().await
-        }
+async fn goes_on(db: &DatabaseConnection, lease: Option<&Lease>) -> Result<bool, DbErr> {
+    let Some(lease) = lease else {
+        return Ok(true);
+    };
+    if db.get_database_backend() == DbBackend::Sqlite {
+        tokio::time::sleep(BREATH).await;
     }
+    lease.keep().await
 }
 
 async fn first_before(db: &DatabaseConnection, begins: i64) -> Result<Option<i64>, DbErr> {

@@ -1,71 +1,54 @@
 //! A database for one test.
 
 use std::ops::AsyncFnOnce;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use entities::{provider, request_log};
+use scratch::Place;
+pub(crate) use sea_orm::DbBackend as Engine;
 use sea_orm::{
-    ActiveValue::Set, ConnectOptions, ConnectionTrait, Database, DatabaseConnection,
-    DatabaseTransaction, EntityTrait, PaginatorTrait, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
+    ActiveValue::Set, ConnectOptions, Database, DatabaseConnection, DatabaseTransaction,
+    EntityTrait, PaginatorTrait, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
-use tempfile::TempDir;
-use uuid::Uuid;
 
 use crate::link::{Link, Mode};
 
 /// Providers 1 to this exist.
 pub(crate) const PROVIDERS: i64 = 4;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Engine {
-    Sqlite,
-    Postgres,
-    MySql,
-}
-
 /// A database with the schema, reached directly (`db`) and by way of what the test can cut (`connect`).
 pub(crate) struct TestDatabase {
     pub(crate) db: DatabaseConnection,
-    pub(crate) folder: TempDir,
     pub(crate) engine: Engine,
     /// Between the worker and a server; SQLite has none.
     pub(crate) link: Option<Arc<Link>>,
-    name: String,
+    place: Place,
 }
 
 /// Makes a database, runs the test, drops the database.
 pub(crate) async fn run(engine: Engine, test: impl AsyncFnOnce(&TestDatabase)) {
     let database = TestDatabase::create(engine).await;
     test(&database).await;
-    database.remove().await;
 }
 
 impl TestDatabase {
     async fn create(engine: Engine) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let name = format!("stats_{}", Uuid::now_v7().simple());
+        let place = Place::new(engine).await;
         let link = match engine {
             Engine::Sqlite => None,
-            Engine::Postgres | Engine::MySql => {
-                let admin = admin(engine).await;
-                admin
-                    .execute_unprepared(&format!("CREATE DATABASE {name}"))
-                    .await
-                    .unwrap();
-                admin.close().await.unwrap();
-                Some(Link::to(host(engine)).await)
-            }
+            _ => Some(Link::to(host(place.url())).await),
         };
-        let db = open(&direct(engine, &name, &folder), 5_000).await;
+        // SQLite makes the file, not the folders around it.
+        migration::connect(place.url()).await.unwrap();
+        let db = open(place.url(), 5_000).await;
         migration::up(&db).await.unwrap();
         let database = Self {
             db,
-            folder,
             engine,
             link,
-            name,
+            place,
         };
         for id in 1..=PROVIDERS {
             database.add_provider(id).await;
@@ -73,20 +56,9 @@ impl TestDatabase {
         database
     }
 
-    async fn remove(self) {
-        self.db.close().await.unwrap();
-        if self.engine != Engine::Sqlite {
-            let force = if self.engine == Engine::Postgres {
-                " WITH (FORCE)"
-            } else {
-                ""
-            };
-            let admin = admin(self.engine).await;
-            admin
-                .execute_unprepared(&format!("DROP DATABASE {}{force}", self.name))
-                .await
-                .unwrap();
-        }
+    /// A folder that goes with it.
+    pub(crate) fn folder(&self) -> &Path {
+        self.place.folder()
     }
 
     /// A connection for a worker. On SQLite it waits 50 ms for a lock, so that a test need not wait for long.
@@ -100,7 +72,7 @@ impl TestDatabase {
     }
 
     fn linked(&self) -> String {
-        let direct = direct(self.engine, &self.name, &self.folder);
+        let direct = self.place.url();
         match &self.link {
             Some(link) => {
                 // The link looks for commits, which it could not find in an encrypted connection.
@@ -108,10 +80,10 @@ impl TestDatabase {
                     Engine::MySql => "ssl-mode=DISABLED",
                     _ => "sslmode=disable",
                 };
-                let linked = direct.replace(&host(self.engine), &link.address());
+                let linked = direct.replace(&host(direct), &link.address());
                 format!("{linked}?{plain}")
             }
-            None => direct,
+            None => direct.to_owned(),
         }
     }
 
@@ -190,49 +162,14 @@ impl Trouble<'_> {
     }
 }
 
-fn direct(engine: Engine, name: &str, folder: &TempDir) -> String {
-    match engine {
-        Engine::Sqlite => format!(
-            "sqlite://{}?mode=rwc",
-            folder.path().join("main.db").display()
-        ),
-        Engine::Postgres | Engine::MySql => {
-            let url = server(engine);
-            let (start, _) = url
-                .rsplit_once('/')
-                .expect("a server URL ends with /database");
-            format!("{start}/{name}")
-        }
-    }
-}
-
-fn server(engine: Engine) -> String {
-    let (variable, default) = match engine {
-        Engine::MySql => ("TEST_MYSQL_URL", "mysql://root@127.0.0.1:3306/"),
-        _ => (
-            "TEST_POSTGRES_URL",
-            "postgres://postgres@127.0.0.1:5432/postgres",
-        ),
-    };
-    std::env::var(variable).unwrap_or_else(|_| default.to_owned())
-}
-
-/// Host and port of a server.
-fn host(engine: Engine) -> String {
-    let url = server(engine);
+/// Host and port of the server in a URL.
+fn host(url: &str) -> String {
     let after_user = url.rsplit_once('@').expect("a server URL names its user").1;
     after_user
         .split('/')
         .next()
         .expect("split gives at least one part")
         .to_owned()
-}
-
-async fn admin(engine: Engine) -> DatabaseConnection {
-    let url = server(engine);
-    Database::connect(&url)
-        .await
-        .unwrap_or_else(|error| panic!("this test needs the server at {url}: {error}"))
 }
 
 async fn open(url: &str, busy_ms: u64) -> DatabaseConnection {

@@ -54,7 +54,7 @@ async fn a_spool_that_is_replayed_again_adds_nothing(database: &TestDatabase) {
     eventually("all rows are on disk", || metrics.queued() == 0).await;
     running.kill().await;
     outage.end().await;
-    let copy = database.folder.path().join("copy");
+    let copy = database.folder().join("copy");
     copy_folder(&folder, &copy);
     for folder in [folder, copy] {
         let running = Running::start_with(database, stats::Settings::new(folder)).await;

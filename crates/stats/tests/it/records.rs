@@ -159,7 +159,7 @@ impl Running {
 
 /// Patient at the end: what a test writes must be in the database, however busy the machine is.
 pub(crate) fn settings(database: &TestDatabase) -> Settings {
-    let mut settings = Settings::new(database.folder.path().join("spool"));
+    let mut settings = Settings::new(database.folder().join("spool"));
     settings.drain_timeout = Duration::from_secs(60);
     settings
 }

@@ -126,7 +126,7 @@ async fn a_damaged_file_is_put_aside() {
 #[tokio::test]
 async fn a_folder_that_cannot_be_used_stops_the_start() {
     run(Engine::Sqlite, async |database: &TestDatabase| {
-        let file = database.folder.path().join("file");
+        let file = database.folder().join("file");
         std::fs::write(&file, "").unwrap();
         let pool = database.connect().await;
         let error = stats::start(Settings::new(file.join("spool")), pool.clone(), pool)

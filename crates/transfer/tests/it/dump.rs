@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use scratch::{ENGINES, Scratch};
 use sea_orm::DbBackend;
 use transfer::{Error, Options, Silent, dump, load};
 
-use crate::scratch::{ENGINES, Scratch};
+use crate::rows::rows;
 
 /// A database with everything that engines keep differently.
 async fn filled(engine: DbBackend) -> Scratch {
@@ -78,7 +79,7 @@ fn place(name: &str) -> Place {
 async fn rows_are_the_same_on_every_engine() {
     for from in ENGINES {
         let source = filled(from).await;
-        let before = source.rows().await;
+        let before = rows(&source).await;
         assert_eq!(before["prices"]["1"]["input"], 9_007_199_254_740_993_i64);
         assert_eq!(
             before["request_logs"]["8"]["created_at"],
@@ -90,12 +91,12 @@ async fn rows_are_the_same_on_every_engine() {
         );
         for to in ENGINES {
             let place = place("dump.jsonl.gz");
-            let dumped = dump(&source.url, &place.file, &mut Silent).await.unwrap();
+            let dumped = dump(source.url(), &place.file, &mut Silent).await.unwrap();
             assert_eq!(dumped.rows, 7, "{from:?}");
             let target = Scratch::migrated(to).await;
             roll_up(&target).await;
             let loaded = load(
-                &target.url,
+                target.url(),
                 &place.file,
                 false,
                 Options::default(),
@@ -104,7 +105,7 @@ async fn rows_are_the_same_on_every_engine() {
             .await;
             let loaded = loaded.unwrap_or_else(|error| panic!("{from:?} to {to:?}: {error}"));
             assert!(loaded.report.is_whole() && loaded.report.kept() == 7);
-            assert_eq!(target.rows().await, before, "{from:?} to {to:?}");
+            assert_eq!(rows(&target).await, before, "{from:?} to {to:?}");
             assert_eq!(derived(&target).await, 0, "they were of other rows");
             target
                 .run("INSERT INTO models (name) VALUES ('next')")
@@ -112,7 +113,7 @@ async fn rows_are_the_same_on_every_engine() {
             let next = target.number("SELECT MAX(id) FROM models").await;
             assert_eq!(next, 10, "{from:?} to {to:?}");
             let again = load(
-                &target.url,
+                target.url(),
                 &place.file,
                 false,
                 Options::default(),
@@ -121,7 +122,7 @@ async fn rows_are_the_same_on_every_engine() {
             .await;
             assert!(matches!(again, Err(Error::NotEmpty { .. })), "{again:?}");
             load(
-                &target.url,
+                target.url(),
                 &place.file,
                 true,
                 Options::default(),
@@ -129,7 +130,7 @@ async fn rows_are_the_same_on_every_engine() {
             )
             .await
             .unwrap();
-            assert_eq!(target.rows().await, before, "{from:?} over {to:?}");
+            assert_eq!(rows(&target).await, before, "{from:?} over {to:?}");
         }
     }
 }
@@ -138,7 +139,7 @@ async fn rows_are_the_same_on_every_engine() {
 async fn a_file_that_is_not_whole_changes_nothing() {
     let source = filled(DbBackend::Sqlite).await;
     let place = place("dump.jsonl");
-    dump(&source.url, &place.file, &mut Silent).await.unwrap();
+    dump(source.url(), &place.file, &mut Silent).await.unwrap();
     let whole = std::fs::read_to_string(&place.file).unwrap();
     let lines: Vec<&str> = whole.lines().collect();
     let last = lines.len() - 1;
@@ -167,7 +168,7 @@ async fn a_file_that_is_not_whole_changes_nothing() {
         for engine in ENGINES {
             let target = Scratch::migrated(engine).await;
             let error = load(
-                &target.url,
+                target.url(),
                 &place.file,
                 false,
                 Options::default(),
@@ -191,14 +192,14 @@ async fn no_file_is_overwritten_and_none_is_left_half_written() {
     let source = filled(DbBackend::Sqlite).await;
     let place = place("dump.jsonl");
     std::fs::write(&place.file, "precious").unwrap();
-    let error = dump(&source.url, &place.file, &mut Silent)
+    let error = dump(source.url(), &place.file, &mut Silent)
         .await
         .unwrap_err();
     assert!(matches!(error, Error::File { .. }), "{error}");
     assert_eq!(std::fs::read_to_string(&place.file).unwrap(), "precious");
     source.run("ALTER TABLE models DROP COLUMN remark").await;
     let other = place.file.with_extension("other");
-    let error = dump(&source.url, &other, &mut Silent)
+    let error = dump(source.url(), &other, &mut Silent)
         .await
         .unwrap_err()
         .to_string();

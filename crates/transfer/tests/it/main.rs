@@ -5,7 +5,9 @@
     reason = "tests, also where they share a function"
 )]
 
+mod backup;
 mod dump;
 mod old;
+mod properties;
 mod rebuild;
-mod scratch;
+mod rows;

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use migration::{Column, Kind, Schema, Table, VERSION_TABLE, Value};
+use scratch::Scratch;
 use sea_orm::DbBackend;
 use serde_json::{Value as Json, json};
-
-use crate::scratch::Scratch;
 
 /// A row as it was written: column, value in the words of a dump, and its SQL.
 pub(crate) type Row = BTreeMap<&'static str, (Json, String)>;
@@ -20,11 +19,19 @@ pub(crate) struct Old {
     pub(crate) edits: Vec<String>,
 }
 
+/// What should become of each row, by table and primary key.
+pub(crate) type Fates = BTreeMap<&'static str, BTreeMap<String, Fate>>;
+
 /// What should become of a row.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Fate {
-    /// It is there with these values; of columns that are not named, nothing is said.
-    Kept(BTreeMap<&'static str, Json>),
+    /// It is there.
+    Kept {
+        /// With these values; of columns that are not named, nothing is said.
+        values: BTreeMap<&'static str, Json>,
+        /// So many of which are not what they were.
+        replaced: u64,
+    },
     Dropped,
 }
 
@@ -153,43 +160,25 @@ impl Old {
             ))
             .await;
         for table in &self.schema.tables {
-            for row in self.rows.get(table.name).into_iter().flatten() {
-                let quote = if engine == DbBackend::MySql {
-                    "`"
-                } else {
-                    "\""
-                };
-                let names: Vec<String> =
-                    row.keys().map(|it| format!("{quote}{it}{quote}")).collect();
-                let values: Vec<String> = row
-                    .values()
-                    .map(|(_, sql)| match engine {
-                        DbBackend::Postgres => sql.replace("X'", "'\\x"),
-                        _ => sql.replace(
-                            "+00:00'",
-                            if engine == DbBackend::MySql {
-                                "'"
-                            } else {
-                                "+00:00'"
-                            },
-                        ),
-                    })
-                    .collect();
-                scratch
-                    .run(&format!(
-                        "INSERT INTO {} ({}) VALUES ({})",
-                        table.name,
-                        names.join(", "),
-                        values.join(", ")
-                    ))
-                    .await;
+            let rows = self.rows.get(table.name).map_or(&[][..], Vec::as_slice);
+            if !rows.is_empty() {
+                scratch.run(&insert(engine, table, rows)).await;
             }
         }
         scratch
     }
 
-    /// What should become of each row, by table and primary key.
-    pub(crate) fn fates(&self) -> BTreeMap<&'static str, BTreeMap<String, Fate>> {
+    /// The columns of a table that it does not have yet.
+    pub(crate) fn added(&self, table: &str) -> BTreeSet<&'static str> {
+        let names = |schema: &Schema| -> BTreeSet<&'static str> {
+            let table = schema.tables.iter().find(|it| it.name == table).unwrap();
+            table.columns.iter().map(|column| column.name).collect()
+        };
+        &names(&migration::schema()) - &names(&self.schema)
+    }
+
+    /// What should become of each row.
+    pub(crate) fn fates(&self) -> Fates {
         let mut fates = BTreeMap::new();
         let mut gone: BTreeMap<&str, BTreeSet<i64>> = BTreeMap::new();
         for table in migration::schema().tables {
@@ -217,9 +206,39 @@ impl Old {
     }
 }
 
+/// All rows of a table in one statement; each has every column.
+fn insert(engine: DbBackend, table: &Table, rows: &[Row]) -> String {
+    let quote = match engine {
+        DbBackend::MySql => "`",
+        _ => "\"",
+    };
+    let names: Vec<String> = rows[0]
+        .keys()
+        .map(|name| format!("{quote}{name}{quote}"))
+        .collect();
+    let spelt = |sql: &str| match engine {
+        DbBackend::Postgres => sql.replace("X'", "'\\x"),
+        DbBackend::MySql => sql.replace("+00:00'", "'"),
+        _ => sql.to_owned(),
+    };
+    let rows: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let values: Vec<String> = row.values().map(|(_, sql)| spelt(sql)).collect();
+            format!("({})", values.join(", "))
+        })
+        .collect();
+    format!(
+        "INSERT INTO {} ({}) VALUES {}",
+        table.name,
+        names.join(", "),
+        rows.join(", ")
+    )
+}
+
 /// The rules as a person would tell them.
 fn fate(table: &Table, row: &Row, gone: &BTreeMap<&str, BTreeSet<i64>>) -> Fate {
-    let mut values = BTreeMap::new();
+    let (mut values, mut replaced) = (BTreeMap::new(), 0);
     for column in &table.columns {
         let default = || match column.default {
             Some(Value::Integer(number)) => Some(Some(json!(number))),
@@ -234,7 +253,10 @@ fn fate(table: &Table, row: &Row, gone: &BTreeMap<&str, BTreeSet<i64>>) -> Fate 
             Some((Json::Null, _)) if column.nullable => Some(Some(Json::Null)),
             Some((value, _)) => match fitting(value, column.kind) {
                 Some(value) => Some(Some(value)),
-                None => default(),
+                None => {
+                    replaced += 1;
+                    default()
+                }
             },
         };
         match value {
@@ -249,7 +271,7 @@ fn fate(table: &Table, row: &Row, gone: &BTreeMap<&str, BTreeSet<i64>>) -> Fate 
             return Fate::Dropped;
         }
     }
-    Fate::Kept(values)
+    Fate::Kept { values, replaced }
 }
 
 fn fitting(value: &Json, kind: Kind) -> Option<Json> {

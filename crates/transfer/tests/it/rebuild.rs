@@ -2,91 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use scratch::{ENGINES, Scratch};
 use sea_orm::DbBackend;
 use transfer::{Error, Options, Pace, Rebuilt, Report, Silent, Step, rebuild};
 
-use crate::old::{Fate, Old};
-use crate::scratch::{ENGINES, Scratch};
+use crate::backup::Backup;
 
-async fn rebuilt(scratch: &Scratch) -> (Report, String) {
-    match rebuild(&scratch.url, Options::default(), &mut Silent).await {
+pub(crate) async fn rebuilt(scratch: &Scratch) -> (Report, String) {
+    match rebuild(scratch.url(), Options::default(), &mut Silent).await {
         Ok(Rebuilt::Done { report, backup }) => (report, backup),
         other => panic!("{other:?}"),
     }
-}
-
-/// Draws databases of other edits of the schema, rebuilds them, and compares with what should have become of each row.
-async fn nothing_is_lost_that_fits(engine: DbBackend) {
-    let seed = std::env::var("REBUILD_SEED")
-        .map_or_else(|_| fastrand::get_seed(), |it| it.parse().unwrap());
-    let mut dice = fastrand::Rng::with_seed(seed);
-    for round in 0..12 {
-        let old = Old::draw(&mut dice);
-        let context = format!(
-            "{engine:?}, REBUILD_SEED={seed}, round {round}: {:?}",
-            old.edits
-        );
-        let scratch = old.make(engine).await;
-        if migration::check(&scratch.db).await.unwrap().is_empty() {
-            continue;
-        }
-        let (report, _) = rebuilt(&scratch).await;
-        assert_eq!(
-            migration::check(&scratch.db).await.unwrap(),
-            [],
-            "{context}"
-        );
-        let found = scratch.rows().await;
-        for (table, fates) in old.fates() {
-            let rows = &found[table];
-            let of_table = report.tables.iter().find(|it| it.table == table).unwrap();
-            let mut kept = 0;
-            for (key, fate) in fates {
-                let row = rows.get(&key);
-                match fate {
-                    Fate::Dropped => assert_eq!(row, None, "{context}: {table} {key}"),
-                    Fate::Kept(values) => {
-                        kept += 1;
-                        let row = row.unwrap_or_else(|| {
-                            panic!("{context}: {table} {key} is gone\n{report}")
-                        });
-                        for (column, value) in values {
-                            assert_eq!(row[column], value, "{context}: {table} {key} {column}");
-                        }
-                    }
-                }
-            }
-            let all = old.rows[table].len() as u64;
-            assert_eq!(
-                (of_table.found, of_table.kept),
-                (all, kept),
-                "{context}: {table}"
-            );
-            let dropped: u64 = of_table.dropped_rows.values().map(|it| it.count).sum();
-            assert_eq!(dropped, all - kept, "{context}: {table}");
-            let lost: u64 = of_table.dropped_columns.values().sum();
-            let held = old.rows[table]
-                .iter()
-                .filter(|row| row.get("old_column").is_some_and(|it| !it.0.is_null()))
-                .count() as u64;
-            assert_eq!(lost, held, "{context}: {table}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn nothing_is_lost_that_fits_on_sqlite() {
-    nothing_is_lost_that_fits(DbBackend::Sqlite).await;
-}
-
-#[tokio::test]
-async fn nothing_is_lost_that_fits_on_postgres() {
-    nothing_is_lost_that_fits(DbBackend::Postgres).await;
-}
-
-#[tokio::test]
-async fn nothing_is_lost_that_fits_on_mysql() {
-    nothing_is_lost_that_fits(DbBackend::MySql).await;
 }
 
 /// Ends the work before its `left`th step.
@@ -159,7 +85,7 @@ async fn ended_at_any_step_the_database_is_what_it_was() {
         let mut steps = 0;
         loop {
             let ending = &mut Ending { left: steps };
-            match rebuild(&scratch.url, Options::default(), ending).await {
+            match rebuild(scratch.url(), Options::default(), ending).await {
                 Err(Error::Interrupted) => {
                     assert_eq!(
                         state(&scratch).await,
@@ -202,31 +128,8 @@ async fn what_is_lost_is_told_and_stays_in_the_backup() {
         ] {
             assert!(told.contains(line), "{engine:?}: {told}");
         }
-        let note = match engine {
-            DbBackend::Sqlite => {
-                let old = migration::connect_existing(&format!("sqlite://{backup}"))
-                    .await
-                    .unwrap();
-                let found = migration::live_tables(&old).await.unwrap();
-                let models = found.iter().find(|table| table.name == "models").unwrap();
-                i64::from(models.columns.iter().any(|column| column.name == "note"))
-            }
-            DbBackend::Postgres => {
-                let schema = backup.strip_prefix("schema ").unwrap();
-                scratch
-                    .number(&format!("SELECT COUNT(note) FROM {schema}.models"))
-                    .await
-            }
-            _ => {
-                let tables = backup
-                    .strip_prefix("tables ")
-                    .unwrap()
-                    .trim_end_matches('*');
-                scratch
-                    .number(&format!("SELECT COUNT(note) FROM {tables}models"))
-                    .await
-            }
-        };
+        let old = Backup::open(&scratch, &backup).await;
+        let note = old.count("models", "note").await;
         assert_eq!(note, 1, "{engine:?}");
         assert_eq!(derived(&scratch).await, 0, "{engine:?}");
         // Ids of rows that are gone are not given again, and deletions still reach the rows below.
@@ -249,7 +152,7 @@ async fn what_is_lost_is_told_and_stays_in_the_backup() {
             1,
             "{engine:?}"
         );
-        let again = rebuild(&scratch.url, Options::default(), &mut Silent)
+        let again = rebuild(scratch.url(), Options::default(), &mut Silent)
             .await
             .unwrap();
         assert_eq!(again, Rebuilt::Unneeded, "{engine:?}");
@@ -260,7 +163,7 @@ async fn what_is_lost_is_told_and_stays_in_the_backup() {
         scratch.run("DROP TABLE leases").await;
         let mut later = Silent;
         std::thread::sleep(std::time::Duration::from_millis(1100)); // backups are told apart by the second
-        let second = rebuild(&scratch.url, Options::default(), &mut later).await;
+        let second = rebuild(scratch.url(), Options::default(), &mut later).await;
         assert!(
             matches!(second, Ok(Rebuilt::Done { .. })),
             "{engine:?}: {second:?}"
@@ -280,7 +183,7 @@ async fn a_gateway_that_lives_is_reason_to_refuse() {
         scratch
             .run("INSERT INTO replicas (id, name, version) VALUES ('1', 'here', '1')")
             .await;
-        let refused = rebuild(&scratch.url, Options::default(), &mut Silent).await;
+        let refused = rebuild(scratch.url(), Options::default(), &mut Silent).await;
         let error = refused.unwrap_err().to_string();
         assert!(
             error.contains("a gateway is at work") && error.contains("(here)"),
@@ -297,7 +200,7 @@ async fn a_gateway_that_lives_is_reason_to_refuse() {
         scratch
             .run(&format!("UPDATE replicas SET seen_at = {past}"))
             .await;
-        let done = rebuild(&scratch.url, Options::default(), &mut Silent).await;
+        let done = rebuild(scratch.url(), Options::default(), &mut Silent).await;
         assert!(
             matches!(done, Ok(Rebuilt::Done { .. })),
             "{engine:?}: {done:?}"
@@ -306,7 +209,7 @@ async fn a_gateway_that_lives_is_reason_to_refuse() {
         other
             .run("INSERT INTO replicas (id, name, version) VALUES ('1', 'here', '1')")
             .await;
-        let done = rebuild(&other.url, forced, &mut Silent).await;
+        let done = rebuild(other.url(), forced, &mut Silent).await;
         assert!(
             matches!(done, Ok(Rebuilt::Done { .. })),
             "{engine:?}: {done:?}"
@@ -328,7 +231,7 @@ async fn a_table_of_others_that_refers_to_ours_is_reason_to_refuse() {
                 "CREATE TABLE invoices (id INTEGER PRIMARY KEY, model_id {kind}, FOREIGN KEY (model_id) REFERENCES models(id))"
             ))
             .await;
-        let error = rebuild(&scratch.url, Options::default(), &mut Silent)
+        let error = rebuild(scratch.url(), Options::default(), &mut Silent)
             .await
             .unwrap_err();
         assert!(
