@@ -24,8 +24,8 @@ use proxy::{Metrics, Parts, Prober, Proxy, Tokenizer};
 use sea_orm::DatabaseConnection;
 use secrecy::ExposeSecret;
 use stats::Tail;
-use telemetry::{alerts, traces};
-use tokio::task::JoinSet;
+use telemetry::{alerts, meters, traces};
+use tokio::{runtime::Handle, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use upstream::{Clients, Connections};
 
@@ -33,7 +33,7 @@ use self::telling::Accounts;
 use crate::{
     apply,
     database::{self, Unusable},
-    metrics::{Exposition, Gathered},
+    metrics::{Exposition, Gathered, Shown},
     open::{Draining, Open},
     service::{Served, Service, Surroundings},
     settings::Settings,
@@ -67,6 +67,7 @@ pub(crate) struct Workers {
     budgets: budgets::Worker,
     alerts: Option<alerts::Worker>,
     traces: Option<traces::Worker>,
+    meters: Option<meters::Worker>,
     cluster: Option<cluster::Worker>,
     returning: Option<Returning>,
 }
@@ -136,6 +137,9 @@ impl Workers {
         start("budgets", Box::pin(self.budgets.run(written.clone())));
         if let Some(alerts) = self.alerts {
             start("alerts", Box::pin(alerts.run(stop.clone())));
+        }
+        if let Some(meters) = self.meters {
+            start("metrics", Box::pin(meters.run(written.clone())));
         }
         if let Some(traces) = self.traces {
             start("traces", Box::pin(traces.run(written)));
@@ -260,6 +264,7 @@ pub(crate) async fn gateway(settings: &Settings) -> anyhow::Result<Gateway> {
     let accounts = Accounts::start(settings, &catalog, &health, &found.budgets, &database).await?;
     let (mut registry, tail) = (accounts.registry, accounts.recorder.tail().clone());
     let (trace_metrics, trace_worker) = accounts.traces.unzip();
+    let (meter_metrics, meter_worker) = accounts.meters.unzip();
     let (alert_metrics, alert_worker) = accounts.alerts.unzip();
     let (stats, budgets) = (accounts.recorder.metrics().clone(), found.budgets);
     let budget_metrics = budgets.metrics().clone();
@@ -285,7 +290,7 @@ pub(crate) async fn gateway(settings: &Settings) -> anyhow::Result<Gateway> {
         counter: Arc::new(Tokenizer),
         cut: cut.clone(),
     });
-    registry.register_collector(Box::new(Gathered {
+    let gathered = Arc::new(Gathered {
         catalog: catalog.clone(),
         health: health.clone(),
         stats,
@@ -297,7 +302,13 @@ pub(crate) async fn gateway(settings: &Settings) -> anyhow::Result<Gateway> {
         database: database.clone(),
         alerts: alert_metrics,
         traces: trace_metrics,
-    }));
+        meters: meter_metrics,
+        runtime: Handle::current(),
+    });
+    if let Some(meters) = &meter_worker {
+        meters.observe(&gathered);
+    }
+    registry.register_collector(Box::new(Shown(gathered)));
     let guard = Some(gate.clone()).filter(|_| settings.protect_metrics);
     let open = Open {
         catalog: catalog.clone(),
@@ -314,6 +325,7 @@ pub(crate) async fn gateway(settings: &Settings) -> anyhow::Result<Gateway> {
         budgets: found.budget_worker,
         alerts: alert_worker,
         traces: trace_worker,
+        meters: meter_worker,
         cluster: cluster_worker,
         returning: found.returning,
     };
@@ -468,7 +480,7 @@ fn proxy_settings(settings: &Settings) -> proxy::Settings {
         body_idle_timeout: settings.body_timeout,
         max_concurrent: settings.max_concurrent,
         rates: settings.rates,
-        traces: settings.traces.as_ref().map(|traces| traces.sampling),
+        traces: settings.collector.as_ref().map(|it| it.sampling),
         ..proxy::Settings::default()
     }
 }

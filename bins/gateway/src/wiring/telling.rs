@@ -12,14 +12,15 @@ use sea_orm::DatabaseConnection;
 use secrecy::ExposeSecret;
 use stats::{Observer, Recorder};
 use telemetry::{
-    RequestMetrics,
+    Collector, RequestMetrics,
     alerts::{self, AlertMetrics, Watch},
+    meters::{self, ExportMetrics},
     traces::{self, TraceMetrics},
 };
 use upstream::{Clients, TransportSettings};
 
 use super::{STATS_DRAIN, replica_name};
-use crate::settings::Settings;
+use crate::settings::{Collecting, Settings};
 
 /// Where requests that have ended are written down, and who is told of them.
 pub(super) struct Accounts {
@@ -28,6 +29,8 @@ pub(super) struct Accounts {
     pub(super) worker: stats::Worker,
     /// `None` where there are no traces.
     pub(super) traces: Option<(Arc<TraceMetrics>, traces::Worker)>,
+    /// `None` where metrics are not sent anywhere.
+    pub(super) meters: Option<(Arc<ExportMetrics>, meters::Worker)>,
     /// `None` where nobody is alerted.
     pub(super) alerts: Option<(Arc<AlertMetrics>, alerts::Worker)>,
 }
@@ -50,6 +53,7 @@ impl Accounts {
             registry: observing.registry,
             worker,
             traces: observing.traces,
+            meters: observing.meters,
             alerts: alerts(settings, watch)?,
             recorder,
         })
@@ -78,6 +82,8 @@ struct Observing {
     observers: Vec<Arc<dyn Observer>>,
     /// `None` where there are no traces.
     traces: Option<(Arc<TraceMetrics>, traces::Worker)>,
+    /// `None` where metrics are not sent anywhere.
+    meters: Option<(Arc<ExportMetrics>, meters::Worker)>,
 }
 
 impl Observing {
@@ -88,21 +94,39 @@ impl Observing {
             registry,
             observers: vec![Arc::new(metrics)],
             traces: None,
+            meters: None,
         };
-        if let Some(given) = &settings.traces {
-            let client = clients(settings).get(&TransportSettings::default())?;
-            let exported = traces::Settings {
-                endpoint: given.endpoint.clone(),
-                headers: given.headers.clone(),
-                service: given.service.clone(),
-                instance: replica_name(settings),
-            };
-            let (traces, worker, metrics) = traces::start(exported, catalog.clone(), client)
+        if let Some(given) = &settings.collector {
+            observing
+                .collect(settings, given, catalog)
                 .context("OTEL_EXPORTER_OTLP_ENDPOINT")?;
-            observing.observers.push(Arc::new(traces));
-            observing.traces = Some((metrics, worker));
         }
         Ok(observing)
+    }
+
+    fn collect(
+        &mut self,
+        settings: &Settings,
+        given: &Collecting,
+        catalog: &Catalog,
+    ) -> anyhow::Result<()> {
+        let client = clients(settings).get(&TransportSettings::default())?;
+        let collector = Collector {
+            endpoint: given.endpoint.clone(),
+            headers: given.headers.clone(),
+            service: given.service.clone(),
+            instance: replica_name(settings),
+        };
+        let (traces, worker, metrics) = traces::start(&collector, catalog.clone(), client.clone())?;
+        self.observers.push(Arc::new(traces));
+        self.traces = Some((metrics, worker));
+        if let Some(interval) = given.interval {
+            let (meters, worker, metrics) =
+                meters::start(&collector, interval, catalog.clone(), client)?;
+            self.observers.push(Arc::new(meters));
+            self.meters = Some((metrics, worker));
+        }
+        Ok(())
     }
 }
 
