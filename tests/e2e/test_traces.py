@@ -30,7 +30,8 @@ def collector() -> Iterator[Receiver]:
 
 def collected(collector: Receiver, count: int) -> list[Span]:
     def all_spans() -> list[Span]:
-        return [span for request in list(collector.received) for span in spans(request.body)[1]]
+        sent = [request for request in list(collector.received) if request.path == "/v1/traces"]
+        return [span for request in sent for span in spans(request.body)[1]]
 
     wait_for(lambda: len(all_spans()) >= count, f"{count} spans", 60)
     found = all_spans()

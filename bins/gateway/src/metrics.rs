@@ -1,6 +1,7 @@
 //! `/metrics`: everything that is counted, in the OpenMetrics text format.
 
 mod gathered;
+mod page;
 
 use std::net::IpAddr;
 
@@ -9,7 +10,7 @@ use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
-pub(crate) use self::gathered::Gathered;
+pub(crate) use self::gathered::{Gathered, Shown};
 
 /// Writes the registry.
 #[derive(Debug)]

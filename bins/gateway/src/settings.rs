@@ -17,11 +17,11 @@ use upstream::NetworkPolicy;
 
 pub(crate) use self::{
     given::{Apply, Command, Declarations, read_declarations},
-    receivers::{Alerts, Traces},
+    receivers::{Alerts, Collecting},
 };
 use self::{
     given::{File, Flags, Given, read_file, refused_flag},
-    receivers::{alerts, traces},
+    receivers::{alerts, collector},
     told::tell,
     values::{
         at_least_one, bodies, budgets, client_keys, cors, days, guards, hours, max_delay, networks,
@@ -69,7 +69,7 @@ pub(crate) struct Settings {
     /// `None` where nobody is alerted.
     pub(crate) alerts: Option<Alerts>,
     /// `None` where there are none.
-    pub(crate) traces: Option<Traces>,
+    pub(crate) collector: Option<Collecting>,
     pub(crate) bodies: stats::BodySettings,
     pub(crate) guards: Option<GuardsFields>,
     pub(crate) logging: Logging,
@@ -125,7 +125,7 @@ impl Settings {
         let health = health_settings(&given)?;
         let provider_networks = networks(given.gateway_provider_networks.as_deref())?;
         let alerts = alerts(&given, provider_networks)?;
-        let traces = traces(&given, provider_networks)?;
+        let collector = collector(&given, provider_networks)?;
         let (redis, database_pool) = (redis(&given)?, pool(&given)?);
         let (retention, logging) = (retention(&given), logging(&given)?);
         let bounds = bounds(&given)?;
@@ -182,7 +182,7 @@ impl Settings {
             budgets: budgets(given.gateway_budget_lease, given.gateway_budget_on_credit)?,
             retention,
             alerts,
-            traces,
+            collector,
             bodies: bodies(given.body_max_bytes, given.body_redact.as_deref())?,
             guards: guards(given.gateway_guards.as_deref())?,
             logging,

@@ -24,8 +24,8 @@ use proxy::{Metrics, Parts, Prober, Proxy, Tokenizer};
 use sea_orm::DatabaseConnection;
 use secrecy::ExposeSecret;
 use stats::Tail;
-use telemetry::{alerts, traces};
-use tokio::task::JoinSet;
+use telemetry::{alerts, meters, traces};
+use tokio::{runtime::Handle, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use upstream::{Clients, Connections};
 
@@ -33,7 +33,7 @@ use self::telling::Accounts;
 use crate::{
     apply,
     database::{self, Unusable},
-    metrics::{Exposition, Gathered},
+    metrics::{Exposition, Gathered, Shown},
     open::{Draining, Open},
     service::{Served, Service, Surroundings},
     settings::Settings,
@@ -67,6 +67,7 @@ pub(crate) struct Workers {
     budgets: budgets::Worker,
     alerts: Option<alerts::Worker>,
     traces: Option<traces::Worker>,
+    meters: Option<meters::Worker>,
     cluster: Option<cluster::Worker>,
     returning: Option<Returning>,
 }
@@ -136,6 +137,9 @@ impl Workers {
         start("budgets", Box::pin(self.budgets.run(written.clone())));
         if let Some(alerts) = self.alerts {
             start("alerts", Box::pin(alerts.run(stop.clone())));
+        }
+        if let Some(meters) = self.meters {
+            start("metrics", Box::pin(meters.run(written.clone())));
         }
         if let Some(traces) = self.traces {
             start("traces", Box::pin(traces.run(written)));
@@ -260,17 +264,16 @@ pub(crate) async fn gateway(settings: &Settings) -> anyhow::Result<Gateway> {
     let accounts = Accounts::start(settings, &catalog, &health, &found.budgets, &database).await?;
     let (mut registry, tail) = (accounts.registry, accounts.recorder.tail().clone());
     let (trace_metrics, trace_worker) = accounts.traces.unzip();
+    let (meter_metrics, meter_worker) = accounts.meters.unzip();
     let (alert_metrics, alert_worker) = accounts.alerts.unzip();
     let (stats, budgets) = (accounts.recorder.metrics().clone(), found.budgets);
     let budget_metrics = budgets.metrics().clone();
-
     let metrics = Arc::new(Metrics::new(&mut registry));
     let gate = gate(settings, &catalog, &database)?;
     let draining = Draining::default();
     let limiter = Arc::new(Limiter::new(Moment::now().instant));
     let gateways = Arc::new(AtomicU64::new(1));
     let (cluster, cluster_worker) = cluster(settings, &limiter, &gateways, &health)?.unzip();
-    let guards = guards(settings, &catalog)?;
     let cut = CancellationToken::new();
     let proxy = Proxy::new(Parts {
         catalog: catalog.clone(),
@@ -279,13 +282,13 @@ pub(crate) async fn gateway(settings: &Settings) -> anyhow::Result<Gateway> {
         budgets,
         limiter,
         shared: cluster.clone().map(|it| Arc::new(it) as _),
-        guards,
+        guards: guards(settings, &catalog)?,
         metrics,
         settings: proxy_settings(settings),
         counter: Arc::new(Tokenizer),
         cut: cut.clone(),
     });
-    registry.register_collector(Box::new(Gathered {
+    let gathered = Arc::new(Gathered {
         catalog: catalog.clone(),
         health: health.clone(),
         stats,
@@ -297,8 +300,14 @@ pub(crate) async fn gateway(settings: &Settings) -> anyhow::Result<Gateway> {
         database: database.clone(),
         alerts: alert_metrics,
         traces: trace_metrics,
-    }));
-    let guard = Some(gate.clone()).filter(|_| settings.protect_metrics);
+        meters: meter_metrics,
+        runtime: Handle::current(),
+    });
+    if let Some(meters) = &meter_worker {
+        meters.observe(&gathered);
+    }
+    registry.register_collector(Box::new(Shown(gathered)));
+    let guard = settings.protect_metrics.then(|| gate.clone());
     let open = Open {
         catalog: catalog.clone(),
         cluster,
@@ -314,15 +323,15 @@ pub(crate) async fn gateway(settings: &Settings) -> anyhow::Result<Gateway> {
         budgets: found.budget_worker,
         alerts: alert_worker,
         traces: trace_worker,
+        meters: meter_worker,
         cluster: cluster_worker,
         returning: found.returning,
     };
     let ending = draining.begun();
     let state = admin_state_of(settings, database, catalog, health, gate, tail, ending);
     let admin = pages(settings, state, workers.returning.is_some()).await?;
-    let served = Served { proxy, open, admin };
     Ok(Gateway {
-        service: Service::new(served, surroundings(settings)),
+        service: Service::new(Served { proxy, open, admin }, surroundings(settings)),
         workers,
         draining,
         cut,
@@ -468,7 +477,7 @@ fn proxy_settings(settings: &Settings) -> proxy::Settings {
         body_idle_timeout: settings.body_timeout,
         max_concurrent: settings.max_concurrent,
         rates: settings.rates,
-        traces: settings.traces.as_ref().map(|traces| traces.sampling),
+        traces: settings.collector.as_ref().map(|it| it.sampling),
         ..proxy::Settings::default()
     }
 }

@@ -59,6 +59,18 @@ fn the_whole_console_is_smaller_than_its_budget() {
     assert!(size < 150 << 10, "{size} bytes");
 }
 
+/// Found by import after import, modules would come in as many rounds as they import each other deep.
+#[test]
+fn every_module_is_named_in_the_page() {
+    let index = ASSETS.iter().find(|it| it.name == INDEX).unwrap();
+    let page = str::from_utf8(index.plain).unwrap();
+    let scripts = ASSETS.iter().map(|it| it.name);
+    for script in scripts.filter(|name| name.ends_with(".js") && *name != "js/theme.js") {
+        let link = format!("<link rel=\"modulepreload\" href=\"{script}\">");
+        assert!(page.contains(&link), "{script}");
+    }
+}
+
 /// What is vendored is what its registry has, unchanged.
 #[test]
 fn the_libraries_are_those_that_are_listed() {

@@ -8,8 +8,14 @@
 //! redirect is followed. Prompts and answers are in nothing that leaves here.
 
 pub mod alerts;
+mod collector;
+mod conventions;
+mod http;
+pub mod meters;
+mod pace;
 mod post;
 mod requests;
 pub mod traces;
 
+pub use collector::Collector;
 pub use requests::RequestMetrics;

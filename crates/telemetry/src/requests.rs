@@ -16,6 +16,8 @@ use prometheus_client::{
 use router::ProviderId;
 use stats::{AttemptRecord, Observer, RequestRecord};
 
+use crate::pace::Pace;
+
 /// Stands for whatever is not configured (any more).
 const OTHER: &str = "other";
 /// USD of one nano-USD.
@@ -193,27 +195,15 @@ impl RequestMetrics {
         }
     }
 
-    fn pace(&self, snapshot: &Snapshot, record: &RequestRecord) {
-        let answered = record
-            .answered_by
-            .and_then(|index| record.attempts.get(index));
-        let (Some(attempt), Some(ttft)) = (answered, record.ttft) else {
-            return;
-        };
+    fn pace(&self, snapshot: &Snapshot, pace: &Pace<'_>) {
         let labels = ByProvider {
-            provider: self.provider(snapshot, attempt),
+            provider: self.provider(snapshot, pace.attempt),
         };
         self.first_content
             .get_or_create(&labels)
-            .observe(ttft.as_secs_f64());
-        let later = attempt
-            .usage
-            .map_or(0, |usage| usage.completion.saturating_sub(1));
-        if later > 0 && record.error_class.is_none() {
-            let streaming = record.latency.saturating_sub(ttft).as_secs_f64();
-            self.inter_token
-                .get_or_create(&labels)
-                .observe(streaming / later as f64);
+            .observe(pace.first.as_secs_f64());
+        if let Some(each) = pace.each {
+            self.inter_token.get_or_create(&labels).observe(each);
         }
     }
 }
@@ -241,7 +231,9 @@ impl Observer for RequestMetrics {
         for attempt in &record.attempts {
             self.attempt(&snapshot, attempt);
         }
-        self.pace(&snapshot, record);
+        if let Some(pace) = Pace::of(record) {
+            self.pace(&snapshot, &pace);
+        }
     }
 }
 

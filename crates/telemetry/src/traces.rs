@@ -3,11 +3,9 @@
 //! Spans are made of the record of a request that has ended, so that while it runs it carries no more than its ids. They
 //! follow OpenTelemetry's conventions for generative AI; what is said there is neither prompt nor answer.
 
-mod http;
 mod spans;
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -15,20 +13,16 @@ use std::{
     time::Duration,
 };
 
-use ::http::Uri;
 use catalog::Catalog;
-use opentelemetry::KeyValue;
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig, WithHttpConfig};
-use opentelemetry_sdk::{
-    Resource,
-    trace::{SpanData, SpanExporter as _},
-};
+use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use stats::{Observer, RequestRecord};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use upstream::Client;
 
-use self::{http::Http, spans::Spans};
+use self::spans::Spans;
+use crate::{Collector, http::Http};
 
 /// Requests whose spans may wait.
 const QUEUE: usize = 4096;
@@ -38,28 +32,6 @@ const BATCH: usize = 256;
 const GATHER: Duration = Duration::from_secs(1);
 /// How long the last of them may take at the end.
 const FINISH: Duration = Duration::from_secs(5);
-
-/// Where spans go.
-#[derive(Clone)]
-pub struct Settings {
-    /// The collector's address for traces, which ends in `/v1/traces`.
-    pub endpoint: Uri,
-    /// Headers that it wants. They may be secret.
-    pub headers: HashMap<String, String>,
-    /// What this service is called.
-    pub service: String,
-    /// How this gateway calls itself.
-    pub instance: String,
-}
-
-impl std::fmt::Debug for Settings {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Settings")
-            .field("service", &self.service)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Counters, to be read at any time.
 #[derive(Debug, Default)]
@@ -102,22 +74,17 @@ pub struct Worker {
 /// # Errors
 /// The exporter cannot be made of these settings.
 pub fn start(
-    settings: Settings,
+    collector: &Collector,
     catalog: Catalog,
     client: Arc<Client>,
 ) -> Result<(Traces, Worker, Arc<TraceMetrics>), ExporterBuildError> {
     let mut exporter = SpanExporter::builder()
         .with_http()
-        .with_http_client(Http(client))
-        .with_endpoint(settings.endpoint.to_string())
-        .with_headers(settings.headers)
+        .with_http_client(Http::new(client))
+        .with_endpoint(format!("{}/v1/traces", collector.endpoint))
+        .with_headers(collector.headers.clone())
         .build()?;
-    let resource = Resource::builder_empty().with_attributes([
-        KeyValue::new("service.name", settings.service),
-        KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
-        KeyValue::new("service.instance.id", settings.instance),
-    ]);
-    exporter.set_resource(&resource.build());
+    exporter.set_resource(&collector.resource());
     let (queue, waiting) = mpsc::channel(QUEUE);
     let metrics = Arc::<TraceMetrics>::default();
     let traces = Traces {

@@ -1,4 +1,5 @@
-"""Reads the protobuf of OTLP's traces: as much of opentelemetry/proto/trace/v1/trace.proto as the tests look at."""
+"""Reads the protobuf of OTLP's traces and metrics: as much of opentelemetry/proto/trace/v1/trace.proto and
+opentelemetry/proto/metrics/v1/metrics.proto as the tests look at."""
 
 import struct
 from collections.abc import Iterator
@@ -23,6 +24,25 @@ class Span:
     end: int
     attributes: dict[str, Any]
     is_error: bool
+
+
+@dataclass(frozen=True)
+class Point:
+    """A figure with its attributes; of a histogram how many values there were, their sum and its boundaries."""
+
+    attributes: dict[str, Any]
+    value: float
+    total: float = 0
+    boundaries: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric."""
+
+    kind: str
+    unit: str
+    points: list[Point]
 
 
 def fields(message: bytes) -> Iterator[tuple[int, Any]]:
@@ -108,3 +128,30 @@ def spans(request: bytes) -> tuple[dict[str, Any], list[Span]]:
     [resource] = of(of_resource, 1)
     scopes = of(of_resource, 2)
     return attributes(of(resource, 1)), [span(one) for scope in scopes for one in of(scope, 2)]
+
+
+def number_point(message: bytes) -> Point:
+    found = dict(fields(message))
+    value = struct.unpack("<d", found[4])[0] if 4 in found else int.from_bytes(found[6], "little", signed=True)
+    return Point(attributes(of(message, 7)), value)
+
+
+def histogram_point(message: bytes) -> Point:
+    found = dict(fields(message))
+    bounds = struct.unpack(f"<{len(found[7]) // 8}d", found[7])
+    total = struct.unpack("<d", found[5])[0]
+    return Point(attributes(of(message, 9)), int.from_bytes(found[4], "little"), total, bounds)
+
+
+def metric(message: bytes) -> Metric:
+    found = dict(fields(message))
+    [(number, kind, read)] = [one for one in ((5, "gauge", number_point), (7, "sum", number_point), (9, "histogram", histogram_point)) if one[0] in found]
+    return Metric(kind, found.get(3, b"").decode(), [read(point) for point in of(found[number], 1)])
+
+
+def metrics(request: bytes) -> tuple[dict[str, Any], dict[str, Metric]]:
+    """The resource of an ExportMetricsServiceRequest, and its metrics by name."""
+    [of_resource] = of(request, 1)
+    [resource] = of(of_resource, 1)
+    found = [one for scope in of(of_resource, 2) for one in of(scope, 2)]
+    return attributes(of(resource, 1)), {of(one, 1)[0].decode(): metric(one) for one in found}

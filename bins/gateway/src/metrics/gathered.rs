@@ -7,18 +7,20 @@ use budgets::BudgetMetrics;
 use catalog::Catalog;
 use cluster::Cluster;
 use health::{Health, Moment, ProviderReport, State};
-use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder},
-    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
-};
+use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 use proxy::Proxy;
 use router::ProviderId;
 use sea_orm::{DatabaseConnection, DbBackend};
 use stats::{StatsMetrics, Tail};
-use telemetry::{alerts::AlertMetrics, traces::TraceMetrics};
+use telemetry::{
+    alerts::AlertMetrics,
+    meters::{ExportMetrics, Reading, Source},
+    traces::TraceMetrics,
+};
 use tokio::runtime::Handle;
 use upstream::Connections;
+
+use super::page::Page;
 
 /// The parts that are asked.
 pub(crate) struct Gathered {
@@ -36,7 +38,15 @@ pub(crate) struct Gathered {
     pub(crate) alerts: Option<Arc<AlertMetrics>>,
     /// `None` where there are no traces.
     pub(crate) traces: Option<Arc<TraceMetrics>>,
+    /// `None` where metrics are not sent anywhere.
+    pub(crate) meters: Option<Arc<ExportMetrics>>,
+    /// What it all runs on.
+    pub(crate) runtime: Handle,
 }
+
+/// The same, written for whoever reads `/metrics`.
+#[derive(Debug)]
+pub(crate) struct Shown(pub(crate) Arc<Gathered>);
 
 impl fmt::Debug for Gathered {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,53 +54,42 @@ impl fmt::Debug for Gathered {
     }
 }
 
-impl Collector for Gathered {
+impl Collector for Shown {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut page = Page(encoder);
-        self.process(&mut page)?;
-        self.proxy(&mut page)?;
-        self.providers(&mut page)?;
-        self.records(&mut page)?;
-        self.budgets(&mut page)?;
-        if let Some(cluster) = &self.cluster {
-            shared(cluster, &mut page)?;
-        }
-        self.receivers(&mut page)
+        self.0.write(&mut Page::Text(encoder))
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByVersion {
-    version: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByState {
-    state: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByProvider {
-    provider: Arc<str>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByProviderState {
-    provider: Arc<str>,
-    state: &'static str,
+impl Source for Gathered {
+    fn read(&self) -> Vec<Reading> {
+        let mut readings = Vec::new();
+        match self.write(&mut Page::Readings(&mut readings)) {
+            Ok(()) => readings,
+            // Only text can fail to be written.
+            Err(fmt::Error) => Vec::new(),
+        }
+    }
 }
 
 const STATES: [State; 3] = [State::Healthy, State::Degraded, State::Unhealthy];
 
 impl Gathered {
+    fn write(&self, page: &mut Page<'_>) -> fmt::Result {
+        self.process(page)?;
+        self.proxy(page)?;
+        self.providers(page)?;
+        self.records(page)?;
+        self.budgets(page)?;
+        if let Some(cluster) = &self.cluster {
+            shared(cluster, page)?;
+        }
+        self.receivers(page)
+    }
+
     fn process(&self, page: &mut Page<'_>) -> fmt::Result {
-        let version = ByVersion {
-            version: env!("CARGO_PKG_VERSION"),
-        };
+        let version = [("version", Arc::from(env!("CARGO_PKG_VERSION")))];
         page.gauges("build", "The program that runs; always 1", [(version, 1)])?;
-        let tasks = Handle::try_current().map_or(0, |runtime| {
-            u64::try_from(runtime.metrics().num_alive_tasks()).unwrap_or(u64::MAX)
-        });
+        let tasks = self.runtime.metrics().num_alive_tasks() as u64;
         page.gauge("tasks", "Tasks of the runtime that have not ended", tasks)?;
         page.gauge(
             "config_version",
@@ -104,8 +103,8 @@ impl Gathered {
         )?;
         let (size, idle) = pool(&self.database);
         let connections = [
-            (ByState { state: "idle" }, idle),
-            (ByState { state: "used" }, size.saturating_sub(idle)),
+            ([("state", Arc::from("idle"))], idle),
+            ([("state", Arc::from("used"))], size.saturating_sub(idle)),
         ];
         page.gauges(
             "database_connections",
@@ -162,10 +161,8 @@ impl Gathered {
         let by_state = |count: fn(&ProviderReport, State) -> u64| {
             named.iter().flat_map(move |(provider, report)| {
                 STATES.map(|state| {
-                    let labels = ByProviderState {
-                        provider: provider.clone(),
-                        state: state.as_str(),
-                    };
+                    let state_of = ("state", Arc::from(state.as_str()));
+                    let labels = [("provider", provider.clone()), state_of];
                     (labels, count(report, state))
                 })
             })
@@ -184,10 +181,9 @@ impl Gathered {
             }),
         )?;
         let each = |count: fn(&ProviderReport) -> u64| {
-            named.iter().map(move |(provider, report)| {
-                let provider = provider.clone();
-                (ByProvider { provider }, count(report))
-            })
+            named
+                .iter()
+                .map(move |(provider, report)| ([("provider", provider.clone())], count(report)))
         };
         page.gauges(
             "provider_associations_cooling",
@@ -376,49 +372,20 @@ impl Gathered {
                 traces.lost(),
             )?;
         }
-        Ok(())
-    }
-}
-
-/// What is written.
-struct Page<'a>(DescriptorEncoder<'a>);
-
-impl Page<'_> {
-    fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
-        let counter = ConstCounter::new(value);
-        counter.encode(self.describe(name, help, counter.metric_type())?)
-    }
-
-    fn gauge(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
-        let gauge = gauge(value);
-        gauge.encode(self.describe(name, help, gauge.metric_type())?)
-    }
-
-    fn gauges<L: EncodeLabelSet>(
-        &mut self,
-        name: &str,
-        help: &str,
-        values: impl IntoIterator<Item = (L, u64)>,
-    ) -> fmt::Result {
-        let mut family = self.describe(name, help, MetricType::Gauge)?;
-        for (labels, value) in values {
-            gauge(value).encode(family.encode_family(&labels)?)?;
+        if let Some(meters) = &self.meters {
+            page.counter(
+                "metric_exports",
+                "Times that the collector has taken metrics",
+                meters.exported(),
+            )?;
+            page.counter(
+                "metric_export_failures",
+                "Times that the collector did not take metrics",
+                meters.failed(),
+            )?;
         }
         Ok(())
     }
-
-    fn describe<'page>(
-        &'page mut self,
-        name: &'page str,
-        help: &'page str,
-        kind: MetricType,
-    ) -> Result<MetricEncoder<'page>, fmt::Error> {
-        self.0.encode_descriptor(name, help, None, kind)
-    }
-}
-
-fn gauge(value: u64) -> ConstGauge {
-    ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
 /// Connections of the pool, and how many of them are idle.

@@ -310,7 +310,7 @@ pub(super) struct Given {
         value_name = "TEXT"
     )]
     pub(super) gateway_alert_secret: Option<String>,
-    /// Collector that traces go to by OTLP over HTTP, such as http://localhost:4318 [default: none]
+    /// Collector that traces and metrics go to by OTLP over HTTP, such as http://localhost:4318 [default: none]
     #[arg(
         long = "otlp-endpoint",
         env = "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -325,9 +325,23 @@ pub(super) struct Given {
         value_name = "HEADERS"
     )]
     pub(super) otel_exporter_otlp_headers: Option<String>,
-    /// What this service is called in traces [default: llm-orchestrator]
+    /// What this service is called in traces and metrics [default: llm-orchestrator]
     #[arg(long = "service-name", env = "OTEL_SERVICE_NAME", value_name = "NAME")]
     pub(super) otel_service_name: Option<String>,
+    /// Whether metrics go to that collector: otlp, or none [default: otlp]
+    #[arg(
+        long = "metrics-exporter",
+        env = "OTEL_METRICS_EXPORTER",
+        value_name = "EXPORTER"
+    )]
+    pub(super) otel_metrics_exporter: Option<String>,
+    /// Milliseconds between two times that metrics are sent there [default: 60000]
+    #[arg(
+        long = "metric-export-interval",
+        env = "OTEL_METRIC_EXPORT_INTERVAL",
+        value_name = "MS"
+    )]
+    pub(super) otel_metric_export_interval: Option<u64>,
     /// Share of the requests that come without a trace which begin one, from 0 to 1 [default: 1]
     #[arg(
         long = "trace-share",
@@ -400,6 +414,8 @@ impl Given {
             otel_exporter_otlp_endpoint,
             otel_exporter_otlp_headers,
             otel_service_name,
+            otel_metrics_exporter,
+            otel_metric_export_interval,
             gateway_trace_share,
             log_level,
             log_format,

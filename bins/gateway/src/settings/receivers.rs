@@ -1,6 +1,6 @@
-//! Where alerts and traces go.
+//! Where alerts, traces and metrics go.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use anyhow::{Context, bail};
 use http::{HeaderName, HeaderValue, Uri};
@@ -19,13 +19,16 @@ pub(crate) struct Alerts {
     pub(crate) secret: Option<SecretString>,
 }
 
-/// Where traces go.
+/// Where traces and metrics go.
 #[derive(Debug)]
-pub(crate) struct Traces {
-    pub(crate) endpoint: Uri,
+pub(crate) struct Collecting {
+    /// Without a path of what is sent, and without a slash at its end.
+    pub(crate) endpoint: String,
     pub(crate) headers: HashMap<String, String>,
     pub(crate) service: String,
     pub(crate) sampling: Sampling,
+    /// How often metrics go there; `None` where they do not.
+    pub(crate) interval: Option<Duration>,
 }
 
 /// `None` where nobody is alerted.
@@ -46,25 +49,45 @@ pub(super) fn alerts(given: &Given, networks: NetworkPolicy) -> anyhow::Result<O
 }
 
 /// `None` where there are none.
-pub(super) fn traces(given: &Given, networks: NetworkPolicy) -> anyhow::Result<Option<Traces>> {
+pub(super) fn collector(
+    given: &Given,
+    networks: NetworkPolicy,
+) -> anyhow::Result<Option<Collecting>> {
     let share = given.gateway_trace_share.unwrap_or(1.0);
     if !(0.0..=1.0).contains(&share) {
         bail!("GATEWAY_TRACE_SHARE: must be between 0 and 1, not {share}");
     }
     let written = given.otel_exporter_otlp_headers.as_deref();
     let headers = headers(written.unwrap_or_default()).context("OTEL_EXPORTER_OTLP_HEADERS")?;
+    let interval = interval(given)?;
     let endpoint = given.otel_exporter_otlp_endpoint.as_deref().map(str::trim);
     let Some(endpoint) = endpoint.filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
-    let path = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
+    let endpoint = endpoint.trim_end_matches('/');
+    address(endpoint, networks).context("OTEL_EXPORTER_OTLP_ENDPOINT")?;
     let service = given.otel_service_name.as_deref();
-    Ok(Some(Traces {
-        endpoint: address(&path, networks).context("OTEL_EXPORTER_OTLP_ENDPOINT")?,
+    Ok(Some(Collecting {
+        endpoint: endpoint.to_owned(),
         headers,
         service: service.unwrap_or("llm-orchestrator").to_owned(),
         sampling: Sampling::of(share),
+        interval,
     }))
+}
+
+/// How often metrics are sent; `None` where they are not.
+fn interval(given: &Given) -> anyhow::Result<Option<Duration>> {
+    const SHORTEST: u64 = 100;
+    let interval = given.otel_metric_export_interval.unwrap_or(60_000);
+    if interval < SHORTEST {
+        bail!("OTEL_METRIC_EXPORT_INTERVAL: must be {SHORTEST} milliseconds or more");
+    }
+    match given.otel_metrics_exporter.as_deref().map(str::trim) {
+        None | Some("" | "otlp") => Ok(Some(Duration::from_millis(interval))),
+        Some("none") => Ok(None),
+        Some(other) => bail!("OTEL_METRICS_EXPORTER: must be otlp or none, not {other:?}"),
+    }
 }
 
 /// An address that may be connected to as a provider's may.
@@ -133,24 +156,61 @@ mod tests {
         assert!(!told.contains("secret"), "{told}");
     }
 
+    fn collecting(
+        endpoint: &str,
+        change: impl FnOnce(&mut Given),
+    ) -> anyhow::Result<Option<Collecting>> {
+        let mut given = Given {
+            otel_exporter_otlp_endpoint: Some(endpoint.to_owned()),
+            ..Given::default()
+        };
+        change(&mut given);
+        collector(&given, NetworkPolicy::Any)
+    }
+
     #[test]
-    fn a_collector_has_a_path_for_traces() {
+    fn a_collector_has_an_address_and_headers() {
         let read = |endpoint: &str, headers: &str, share| {
-            let given = Given {
-                otel_exporter_otlp_endpoint: Some(endpoint.to_owned()),
-                otel_exporter_otlp_headers: Some(headers.to_owned()),
-                gateway_trace_share: share,
-                ..Given::default()
-            };
-            traces(&given, NetworkPolicy::Any)
+            collecting(endpoint, |given| {
+                given.otel_exporter_otlp_headers = Some(headers.to_owned());
+                given.gateway_trace_share = share;
+            })
         };
         let made = read("http://collector:4318/", "a=b%20c, x-d=e=f", None);
         let made = made.unwrap().unwrap();
-        assert_eq!(made.endpoint, "http://collector:4318/v1/traces");
+        assert_eq!(made.endpoint, "http://collector:4318");
         assert_eq!((&*made.headers["a"], &*made.headers["x-d"]), ("b c", "e=f"));
         assert!(read(" ", "", None).unwrap().is_none());
         assert!(read("http://collector", "a", None).is_err());
         assert!(read("collector:4318", "", None).is_err());
         assert!(read("http://collector", "", Some(1.5)).is_err());
+    }
+
+    #[test]
+    fn metrics_go_there_each_interval_unless_they_are_not_wanted() {
+        let read = |exporter: &str, interval| {
+            let made = collecting("http://collector", |given| {
+                given.otel_metrics_exporter = Some(exporter.to_owned());
+                given.otel_metric_export_interval = interval;
+            });
+            made.map(|it| it.unwrap().interval)
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(read("", None), Ok(Some(Duration::from_secs(60))));
+        assert_eq!(
+            read("otlp", Some(500)),
+            Ok(Some(Duration::from_millis(500)))
+        );
+        assert_eq!(read("none", None), Ok(None));
+        assert!(
+            read("console", None)
+                .unwrap_err()
+                .starts_with("OTEL_METRICS_EXPORTER")
+        );
+        assert!(
+            read("otlp", Some(0))
+                .unwrap_err()
+                .starts_with("OTEL_METRIC_EXPORT_INTERVAL")
+        );
     }
 }

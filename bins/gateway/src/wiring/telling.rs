@@ -12,8 +12,9 @@ use sea_orm::DatabaseConnection;
 use secrecy::ExposeSecret;
 use stats::{Observer, Recorder};
 use telemetry::{
-    RequestMetrics,
+    Collector, RequestMetrics,
     alerts::{self, AlertMetrics, Watch},
+    meters::{self, ExportMetrics},
     traces::{self, TraceMetrics},
 };
 use upstream::{Clients, TransportSettings};
@@ -21,7 +22,7 @@ use upstream::{Clients, TransportSettings};
 use super::{STATS_DRAIN, replica_name};
 use crate::{
     database::{self, Pool},
-    settings::Settings,
+    settings::{Collecting, Settings},
 };
 
 /// Connections of the writer of rows: one, and another while a write that was given up still holds the first.
@@ -34,6 +35,8 @@ pub(super) struct Accounts {
     pub(super) worker: stats::Worker,
     /// `None` where there are no traces.
     pub(super) traces: Option<(Arc<TraceMetrics>, traces::Worker)>,
+    /// `None` where metrics are not sent anywhere.
+    pub(super) meters: Option<(Arc<ExportMetrics>, meters::Worker)>,
     /// `None` where nobody is alerted.
     pub(super) alerts: Option<(Arc<AlertMetrics>, alerts::Worker)>,
 }
@@ -63,6 +66,7 @@ impl Accounts {
             registry: observing.registry,
             worker,
             traces: observing.traces,
+            meters: observing.meters,
             alerts: alerts(settings, watch)?,
             recorder,
         })
@@ -91,6 +95,8 @@ struct Observing {
     observers: Vec<Arc<dyn Observer>>,
     /// `None` where there are no traces.
     traces: Option<(Arc<TraceMetrics>, traces::Worker)>,
+    /// `None` where metrics are not sent anywhere.
+    meters: Option<(Arc<ExportMetrics>, meters::Worker)>,
 }
 
 impl Observing {
@@ -101,21 +107,39 @@ impl Observing {
             registry,
             observers: vec![Arc::new(metrics)],
             traces: None,
+            meters: None,
         };
-        if let Some(given) = &settings.traces {
-            let client = clients(settings).get(&TransportSettings::default())?;
-            let exported = traces::Settings {
-                endpoint: given.endpoint.clone(),
-                headers: given.headers.clone(),
-                service: given.service.clone(),
-                instance: replica_name(settings),
-            };
-            let (traces, worker, metrics) = traces::start(exported, catalog.clone(), client)
+        if let Some(given) = &settings.collector {
+            observing
+                .collect(settings, given, catalog)
                 .context("OTEL_EXPORTER_OTLP_ENDPOINT")?;
-            observing.observers.push(Arc::new(traces));
-            observing.traces = Some((metrics, worker));
         }
         Ok(observing)
+    }
+
+    fn collect(
+        &mut self,
+        settings: &Settings,
+        given: &Collecting,
+        catalog: &Catalog,
+    ) -> anyhow::Result<()> {
+        let client = clients(settings).get(&TransportSettings::default())?;
+        let collector = Collector {
+            endpoint: given.endpoint.clone(),
+            headers: given.headers.clone(),
+            service: given.service.clone(),
+            instance: replica_name(settings),
+        };
+        let (traces, worker, metrics) = traces::start(&collector, catalog.clone(), client.clone())?;
+        self.observers.push(Arc::new(traces));
+        self.traces = Some((metrics, worker));
+        if let Some(interval) = given.interval {
+            let (meters, worker, metrics) =
+                meters::start(&collector, interval, catalog.clone(), client)?;
+            self.observers.push(Arc::new(meters));
+            self.meters = Some((metrics, worker));
+        }
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use catalog::{Catalog, Provider, ProviderKind, Snapshot};
+use catalog::{Catalog, Provider, Snapshot};
 use opentelemetry::{
     InstrumentationScope, KeyValue, SpanId, TraceFlags, TraceId,
     trace::{SpanContext, SpanKind, Status, TraceState},
@@ -13,6 +13,8 @@ use opentelemetry::{
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use router::ProviderId;
 use stats::{AttemptRecord, RequestRecord, Trace, Usage};
+
+use crate::conventions::{operation, server, vendor};
 
 /// USD of one nano-USD.
 const NANO: f64 = 1e-9;
@@ -231,60 +233,6 @@ fn of_usage(usage: &Usage) -> impl Iterator<Item = KeyValue> {
         .map(|(name, tokens)| KeyValue::new(name, count(tokens)))
 }
 
-/// Where a provider is, without what may be secret in its address.
-fn server(provider: &Provider) -> impl Iterator<Item = KeyValue> + use<> {
-    let uri: Option<http::Uri> = provider.base_url.origin().parse().ok();
-    let host = uri.as_ref().and_then(|uri| uri.host()).map(str::to_owned);
-    let port = uri.as_ref().and_then(|uri| uri.port_u16());
-    let host = host.map(|host| KeyValue::new("server.address", host));
-    let port = port.map(|port| KeyValue::new("server.port", i64::from(port)));
-    host.into_iter().chain(port)
-}
-
-/// What the conventions call a type of provider.
-fn vendor(kind: ProviderKind) -> &'static str {
-    match kind {
-        ProviderKind::OpenAi => "openai",
-        ProviderKind::Anthropic => "anthropic",
-        ProviderKind::Gemini => "gcp.gemini",
-        ProviderKind::Azure => "azure.ai.openai",
-        ProviderKind::Bedrock => "aws.bedrock",
-        ProviderKind::Vertex => "gcp.vertex_ai",
-        other => other.name(),
-    }
-}
-
-/// What the conventions call what is asked for; what they do not know is called as its path ends.
-fn operation(endpoint: &'static str) -> &'static str {
-    let last = endpoint.rsplit(['/', ':']).next().unwrap_or(endpoint);
-    match last {
-        "responses" | "messages" => "chat",
-        "completions" if endpoint.ends_with("chat/completions") => "chat",
-        "completions" => "text_completion",
-        "embeddings" | "embedContent" | "batchEmbedContents" => "embeddings",
-        "generateContent" | "streamGenerateContent" => "generate_content",
-        other => other,
-    }
-}
-
 fn count(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::operation;
-
-    #[test]
-    fn operations_are_named_as_the_conventions_do() {
-        assert_eq!(operation("/v1/chat/completions"), "chat");
-        assert_eq!(operation("/v1/completions"), "text_completion");
-        assert_eq!(operation("/v1/messages"), "chat");
-        assert_eq!(operation("/v1/messages/count_tokens"), "count_tokens");
-        assert_eq!(operation("/v1/embeddings"), "embeddings");
-        assert_eq!(
-            operation("/v1beta/models/{model}:streamGenerateContent"),
-            "generate_content"
-        );
-    }
 }
