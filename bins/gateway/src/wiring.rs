@@ -20,6 +20,7 @@ use cluster::Cluster;
 use futures_util::FutureExt;
 use guards::Guards;
 use health::{Health, Moment, WatchedAssociation, WatchedProvider};
+use prometheus_client::registry::Registry;
 use proxy::{Metrics, Parts, Prober, Proxy, Tokenizer};
 use sea_orm::DatabaseConnection;
 use secrecy::ExposeSecret;
@@ -307,12 +308,11 @@ pub(crate) async fn gateway(settings: &Settings) -> anyhow::Result<Gateway> {
         meters.observe(&gathered);
     }
     registry.register_collector(Box::new(Shown(gathered)));
-    let guard = settings.protect_metrics.then(|| gate.clone());
     let open = Open {
         catalog: catalog.clone(),
         cluster,
         draining: draining.clone(),
-        metrics: Exposition::new(registry, guard),
+        metrics: exposition(settings, registry, &gate),
     };
     let workers = Workers {
         watched: settings.max_delay.map(|longest| (proxy.clone(), longest)),
@@ -336,6 +336,11 @@ pub(crate) async fn gateway(settings: &Settings) -> anyhow::Result<Gateway> {
         draining,
         cut,
     })
+}
+
+/// What is told at `/metrics`: to everybody, or to who has an admin key.
+fn exposition(settings: &Settings, registry: Registry, gate: &Gate) -> Exposition {
+    Exposition::new(registry, settings.protect_metrics.then(|| gate.clone()))
 }
 
 /// What operators use, with what the settings' file declares in force.
