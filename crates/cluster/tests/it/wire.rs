@@ -2,8 +2,8 @@
 
 use std::{
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -12,17 +12,48 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream, tcp},
     sync::watch,
+    time::sleep,
 };
 
 /// Databases that a server has.
-const DATABASES: u32 = 16;
+const DATABASES: usize = 16;
+
+/// One of a server's databases, which the next test may have when this one has ended.
+struct Database(u32);
+
+static TAKEN: Mutex<[bool; DATABASES]> = Mutex::new([false; DATABASES]);
+
+impl Database {
+    async fn take() -> Self {
+        loop {
+            if let Some(number) = Self::try_take() {
+                return Self(number);
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn try_take() -> Option<u32> {
+        let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = taken.iter().position(|taken| !taken)?;
+        taken[free] = true;
+        u32::try_from(free).ok()
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        taken[self.0 as usize] = false;
+    }
+}
 
 /// A database of Redis's, empty, by way of this process.
 #[derive(Clone)]
 pub(crate) struct Wire {
     port: u16,
     direct: String,
-    database: u32,
+    database: Arc<Database>,
     is_held: Arc<AtomicBool>,
     /// Connections end whenever this changes; none is let through while it is true.
     is_cut: watch::Sender<bool>,
@@ -30,7 +61,6 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) async fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
         let server = std::env::var("TEST_REDIS_URL")
             .expect("TEST_REDIS_URL must name a Redis server: eval \"$(tests/databases)\"");
         let address = server
@@ -38,15 +68,11 @@ impl Wire {
             .trim_end_matches('/')
             .to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let database = NEXT.fetch_add(1, Relaxed);
-        assert!(
-            database < DATABASES,
-            "more tests than a server has databases"
-        );
+        let database = Database::take().await;
         let wire = Self {
             port: listener.local_addr().unwrap().port(),
-            direct: format!("redis://{address}/{database}"),
-            database,
+            direct: format!("redis://{address}/{}", database.0),
+            database: Arc::new(database),
             is_held: Arc::default(),
             is_cut: watch::Sender::new(false),
         };
@@ -56,7 +82,7 @@ impl Wire {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/{}", self.port, self.database)
+        format!("redis://127.0.0.1:{}/{}", self.port, self.database.0)
     }
 
     /// What is there is gone, as when a server without a disk is started anew.
