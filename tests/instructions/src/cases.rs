@@ -1,5 +1,6 @@
 //! What is counted.
 
+mod access;
 mod record;
 mod routing;
 #[expect(dead_code, reason = "shared with benchmarks that use the rest")]
@@ -11,7 +12,8 @@ mod wire;
 use sea_orm::DbBackend;
 
 /// Every case by name.
-pub(crate) const CASES: [(&str, fn()); 21] = [
+pub(crate) const CASES: [(&str, fn()); 22] = [
+    ("key, limits and budget of a request", access::request),
     ("plan 10 candidates, weighted", routing::weighted),
     ("plan 10 candidates, least_latency", routing::least_latency),
     ("plan and walk, one failover", routing::failover),
