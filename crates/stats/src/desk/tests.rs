@@ -6,18 +6,24 @@ use sea_orm::{EntityTrait, PaginatorTrait};
 use super::*;
 use crate::row::tests::row;
 
-#[tokio::test]
-async fn a_panic_on_the_way_to_the_database_loses_nothing() {
+/// A desk at a database without tables, and the folder of both.
+async fn desk(memory_rows: usize) -> (tempfile::TempDir, DatabaseConnection, Desk) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("test.db");
     let url = format!("sqlite://{}?mode=rwc", file.display());
     let db = migration::connect(&url).await.unwrap();
-    migration::up(&db).await.unwrap();
     let spool = Spool::open(folder.path().join("spool"), 1 << 20)
         .await
         .unwrap();
-    let metrics = Arc::new(StatsMetrics::default());
-    let mut desk = Desk::new(db.clone(), spool, Arc::clone(&metrics), 100);
+    let desk = Desk::new(db.clone(), spool, Arc::default(), memory_rows);
+    (folder, db, desk)
+}
+
+#[tokio::test]
+async fn a_panic_on_the_way_to_the_database_loses_nothing() {
+    let (_folder, db, mut desk) = desk(100).await;
+    let metrics = Arc::clone(&desk.metrics);
+    migration::up(&db).await.unwrap();
     let batch = Batch {
         id: Uuid::now_v7(),
         rows: vec![row(1), row(2)],
@@ -52,14 +58,7 @@ async fn a_panic_on_the_way_to_the_database_loses_nothing() {
 
 #[tokio::test]
 async fn what_failed_is_tried_again_in_smaller_groups() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("test.db");
-    let url = format!("sqlite://{}?mode=rwc", file.display());
-    let db = migration::connect(&url).await.unwrap();
-    let spool = Spool::open(folder.path().join("spool"), 1 << 20)
-        .await
-        .unwrap();
-    let mut desk = Desk::new(db.clone(), spool, Arc::default(), 100_000);
+    let (_folder, db, mut desk) = desk(100_000).await;
     for batch in 0..40 {
         let rows = (0..250).map(|at| row(batch * 250 + at)).collect();
         let batch = Batch {
