@@ -1,39 +1,34 @@
 //! Putting the parts together.
 
+mod commands;
+mod configured;
 mod telling;
+mod workers;
 
 use std::{
-    panic::AssertUnwindSafe,
-    path::Path,
-    pin::Pin,
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
-use access::{ClientKey, limit::Limiter};
+use access::limit::Limiter;
 use admin::{AdminKey, AdminState, Gate};
 use anyhow::{Context, bail};
 use axum::Router;
-use budgets::Budgets;
-use catalog::{Catalog, CatalogSettings, Heartbeat, Poller, Snapshot};
+use catalog::{Catalog, Heartbeat};
 use cluster::Cluster;
-use futures_util::FutureExt;
 use guards::Guards;
-use health::{Health, Moment, WatchedAssociation, WatchedProvider};
+use health::{Health, Moment};
 use prometheus_client::registry::Registry;
 use proxy::{Metrics, Parts, Prober, Proxy, Tokenizer};
 use sea_orm::DatabaseConnection;
-use secrecy::ExposeSecret;
 use stats::Tail;
-use telemetry::{alerts, meters, traces};
-use tokio::{runtime::Handle, task::JoinSet};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
-use upstream::{Clients, Connections};
 
-use self::telling::Accounts;
+pub(crate) use self::commands::{admin_state, reseal};
+use self::{configured::configure, telling::Accounts, workers::Workers};
 use crate::{
     apply,
-    database::{self, Unusable},
     metrics::{Exposition, Gathered, Shown},
     open::{Draining, Open},
     service::{Served, Service, Surroundings},
@@ -54,206 +49,6 @@ pub(crate) struct Gateway {
     pub(crate) draining: Draining,
     /// Cancelled when streams that still run have to end.
     pub(crate) cut: CancellationToken,
-}
-
-/// Polls the configuration, probes providers, writes rows.
-#[derive(Debug)]
-pub(crate) struct Workers {
-    /// Whose backlog is watched, and how late is too late.
-    watched: Option<(Proxy, Duration)>,
-    poller: Poller,
-    heartbeat: Heartbeat,
-    health: health::Worker<Prober>,
-    stats: stats::Worker,
-    budgets: budgets::Worker,
-    alerts: Option<alerts::Worker>,
-    traces: Option<traces::Worker>,
-    meters: Option<meters::Worker>,
-    cluster: Option<cluster::Worker>,
-    returning: Option<Returning>,
-}
-
-/// A database that was away at the start.
-#[derive(Debug)]
-struct Returning {
-    url: String,
-    database: DatabaseConnection,
-    health: Health,
-}
-
-impl Returning {
-    /// Waits for it, and reads what was saved of providers that are not known yet.
-    async fn wait(self) {
-        database::await_return(&self.url).await;
-        if let Err(error) = self.health.restore(&self.database).await {
-            tracing::warn!(%error, "the providers' saved health cannot be read");
-        }
-        tracing::info!("the database is back");
-    }
-}
-
-impl Workers {
-    /// Starts them; they end, with everything written, after `stop`. One that ends before cancels `failed`.
-    pub(crate) fn start(self, stop: &CancellationToken, failed: &CancellationToken) -> JoinSet<()> {
-        let mut running = JoinSet::new();
-        let mut start = |name, work| {
-            running.spawn(supervise(name, work, stop.clone(), failed.clone()));
-        };
-        let (stopped, poller, returning) = (stop.clone(), self.poller, self.returning);
-        start(
-            "configuration",
-            Box::pin(async move {
-                if let Some(returning) = returning
-                    && stopped
-                        .run_until_cancelled(Box::pin(returning.wait()))
-                        .await
-                        .is_none()
-                {
-                    return;
-                }
-                poller.run(stopped).await;
-            }) as Work,
-        );
-        if let Some((proxy, longest)) = self.watched {
-            start(
-                "backlog",
-                Box::pin(proxy.watch_backlog(longest, stop.clone())),
-            );
-        }
-        start("heartbeat", Box::pin(self.heartbeat.run(stop.clone())));
-        start("health", Box::pin(self.health.run(stop.clone())));
-        if let Some(cluster) = self.cluster {
-            start("cluster", Box::pin(cluster.run(stop.clone())));
-        }
-        // What is leased is given back when the last record is in the books.
-        let (stopped, written) = (stop.clone(), CancellationToken::new());
-        let (stats, end) = (self.stats, written.clone().drop_guard());
-        start(
-            "accounting",
-            Box::pin(async move {
-                stats.run(stopped).await;
-                drop(end);
-            }),
-        );
-        start("budgets", Box::pin(self.budgets.run(written.clone())));
-        if let Some(alerts) = self.alerts {
-            start("alerts", Box::pin(alerts.run(stop.clone())));
-        }
-        if let Some(meters) = self.meters {
-            start("metrics", Box::pin(meters.run(written.clone())));
-        }
-        if let Some(traces) = self.traces {
-            start("traces", Box::pin(traces.run(written)));
-        }
-        running
-    }
-}
-
-type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// Runs a worker. A gateway without one would go on with old configuration, blind to its providers or without accounts,
-/// and nobody would know: so the end of one is the end of all.
-async fn supervise(name: &str, work: Work, stop: CancellationToken, failed: CancellationToken) {
-    let has_panicked = AssertUnwindSafe(work).catch_unwind().await.is_err();
-    if has_panicked || !stop.is_cancelled() {
-        tracing::error!(worker = name, has_panicked, "a worker has failed");
-        failed.cancel();
-    }
-}
-
-/// What comes of the database, or of the file while it is away.
-struct Configured {
-    database: DatabaseConnection,
-    health: Health,
-    health_worker: health::Worker<Prober>,
-    catalog: Catalog,
-    poller: Poller,
-    budgets: Budgets,
-    budget_worker: budgets::Worker,
-    /// Of providers.
-    connections: Arc<Connections>,
-    returning: Option<Returning>,
-}
-
-/// Opens the database and loads the configuration; if it is away, from the file that was kept.
-async fn configure(settings: &Settings, prober: &Prober) -> anyhow::Result<Configured> {
-    let url = &settings.database_url;
-    match database::await_schema(url, settings.database_wait).await {
-        Ok(()) => from_database(settings, prober).await,
-        Err(unusable) => match (unusable, &settings.snapshot_file) {
-            (Unusable::Away(error), Some(file)) => from_file(settings, prober, file, error).await,
-            (Unusable::Away(error) | Unusable::Wrong(error), _) => {
-                Err(error.context("DATABASE_URL"))
-            }
-        },
-    }
-}
-
-async fn from_database(settings: &Settings, prober: &Prober) -> anyhow::Result<Configured> {
-    let database = database::open(&settings.database_url, settings.database_pool)
-        .await
-        .context("DATABASE_URL")?;
-    let (health, health_worker) = health::start(&settings.health, database.clone(), prober.clone());
-    health
-        .restore(&database)
-        .await
-        .context("cannot read the providers' health")?;
-    let (budgets, budget_worker) = budgets::start(settings.budgets, database.clone());
-    let catalog_settings = catalog_settings(settings, &database, &health, &budgets)?;
-    let connections = catalog_settings.clients.connections().clone();
-    let (catalog, poller) = Catalog::load(catalog_settings).await.map_err(named)?;
-    Ok(Configured {
-        budgets,
-        budget_worker,
-        database,
-        health,
-        health_worker,
-        catalog,
-        poller,
-        connections,
-        returning: None,
-    })
-}
-
-async fn from_file(
-    settings: &Settings,
-    prober: &Prober,
-    file: &Path,
-    away: anyhow::Error,
-) -> anyhow::Result<Configured> {
-    let away = format!("{away:#}");
-    let database = database::open_later(&settings.database_url, settings.database_pool)
-        .await
-        .context("DATABASE_URL")?;
-    let (health, health_worker) = health::start(&settings.health, database.clone(), prober.clone());
-    let (budgets, budget_worker) = budgets::start(settings.budgets, database.clone());
-    let catalog_settings = catalog_settings(settings, &database, &health, &budgets)?;
-    let connections = catalog_settings.clients.connections().clone();
-    let (catalog, poller) = Catalog::from_file(catalog_settings, file.to_owned())
-        .await
-        .map_err(named)
-        .with_context(|| format!("DATABASE_URL: {away}"))?;
-    tracing::warn!(
-        error = away,
-        file = %file.display(),
-        config.version = catalog.current().version,
-        "the database is away; starting from the configuration kept on disk"
-    );
-    Ok(Configured {
-        budgets,
-        budget_worker,
-        returning: Some(Returning {
-            url: settings.database_url.clone(),
-            database: database.clone(),
-            health: health.clone(),
-        }),
-        database,
-        health,
-        health_worker,
-        catalog,
-        poller,
-        connections,
-    })
 }
 
 /// Opens the database, loads the configuration and makes the parts.
@@ -360,29 +155,6 @@ fn surroundings(settings: &Settings) -> Surroundings {
     }
 }
 
-/// What the admin API works on, for changes by a command instead of a caller.
-pub(crate) async fn admin_state(settings: &Settings) -> anyhow::Result<AdminState> {
-    let url = &settings.database_url;
-    match database::await_schema(url, settings.database_wait).await {
-        Ok(()) => {}
-        Err(Unusable::Away(error) | Unusable::Wrong(error)) => {
-            return Err(error.context("DATABASE_URL"));
-        }
-    }
-    let Configured {
-        database,
-        health,
-        catalog,
-        ..
-    } = from_database(settings, &Prober::default()).await?;
-    let gate = Gate::new(None, database.clone());
-    // No request ends in a command.
-    let (tail, ending) = (Tail::default(), CancellationToken::new());
-    Ok(admin_state_of(
-        settings, database, catalog, health, gate, tail, ending,
-    ))
-}
-
 fn admin_state_of(
     settings: &Settings,
     database: DatabaseConnection,
@@ -487,110 +259,9 @@ fn proxy_settings(settings: &Settings) -> proxy::Settings {
     }
 }
 
-/// Seals all secrets of providers under the secret key in force, and says of how many providers.
-pub(crate) async fn reseal(settings: &Settings) -> anyhow::Result<usize> {
-    let secrets = settings.secrets()?;
-    if !secrets.seals() {
-        bail!("GATEWAY_SECRET_KEY: must be set");
-    }
-    let url = &settings.database_url;
-    match database::await_schema(url, settings.database_wait).await {
-        Ok(()) => {}
-        Err(Unusable::Away(error) | Unusable::Wrong(error)) => {
-            return Err(error.context("DATABASE_URL"));
-        }
-    }
-    let database = database::open(url, settings.database_pool)
-        .await
-        .context("DATABASE_URL")?;
-    catalog::reseal(&database, &secrets).await.map_err(named)
-}
-
 /// By what a person finds this gateway: its machine and where it listens.
 fn replica_name(settings: &Settings) -> String {
     let system = rustix::system::uname();
     let machine = system.nodename().to_string_lossy();
     format!("{machine} {}", settings.listen)
-}
-
-/// Names the setting where one is to blame.
-fn named(error: catalog::Error) -> anyhow::Error {
-    let setting = match &error {
-        catalog::Error::SealedKey { .. } => Some("GATEWAY_SECRET_KEY"),
-        catalog::Error::File { .. } => Some("GATEWAY_SNAPSHOT_FILE"),
-        _ => None,
-    };
-    let error = anyhow::Error::new(error);
-    match setting {
-        Some(setting) => error.context(setting),
-        None => error,
-    }
-}
-
-fn catalog_settings(
-    settings: &Settings,
-    database: &DatabaseConnection,
-    health: &Health,
-    budgets: &Budgets,
-) -> anyhow::Result<CatalogSettings> {
-    let secrets = settings.secrets()?;
-    if !secrets.seals() {
-        tracing::warn!("GATEWAY_SECRET_KEY is not set: provider keys are stored in clear");
-    }
-    let (health, budgets) = (health.clone(), budgets.clone());
-    Ok(CatalogSettings {
-        database: database.clone(),
-        secrets,
-        file: settings.snapshot_file.clone(),
-        clients: Clients::new(settings.provider_networks),
-        fixed_keys: settings
-            .api_keys
-            .iter()
-            .map(|key| ClientKey::fixed(key.expose_secret()))
-            .collect(),
-        on_change: Box::new(move |snapshot| {
-            watch(&health, snapshot);
-            budgets.configure(snapshot.keys.keys());
-        }),
-    })
-}
-
-/// Tells health who there is to watch.
-fn watch(health: &Health, snapshot: &Snapshot) {
-    let providers: Vec<_> = snapshot
-        .revisions()
-        .map(|(provider, revision)| WatchedProvider { provider, revision })
-        .collect();
-    let associations: Vec<_> = snapshot
-        .candidates()
-        .map(|(candidate, provider, revision)| WatchedAssociation {
-            candidate,
-            provider,
-            revision,
-            cost: snapshot.price(candidate).and_then(|it| it.expected()),
-        })
-        .collect();
-    health.configure(&providers, &associations, Moment::now());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn has_failed(work: Work, stops: bool) -> bool {
-        let (stop, failed) = (CancellationToken::new(), CancellationToken::new());
-        if stops {
-            stop.cancel();
-        }
-        supervise("test", work, stop, failed.clone()).await;
-        failed.is_cancelled()
-    }
-
-    #[tokio::test]
-    async fn only_a_worker_that_ends_when_it_is_asked_to_has_not_failed() {
-        assert!(has_failed(Box::pin(async { panic!("on purpose") }), false).await);
-        assert!(has_failed(Box::pin(async { panic!("on purpose") }), true).await);
-        assert!(has_failed(Box::pin(async {}), false).await);
-        assert!(!has_failed(Box::pin(async {}), true).await);
-    }
 }
