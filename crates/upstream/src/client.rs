@@ -25,9 +25,10 @@ use crate::{
     dial::Dial,
 };
 
-/// Below the 60 s after which common load balancers close, so that few requests meet a connection being closed.
+/// Below the 60 s after which common load balancers close, so that few requests meet a connection being closed. Nothing else
+/// bounds how many wait: as many as were used at a time will be again, and to have some closed and others opened costs more
+/// than to keep them, most of all when there is no time for it.
 const POOL_IDLE: Duration = Duration::from_secs(50);
-const POOL_IDLE_PER_HOST: usize = 256;
 /// Most of an answer that is read before somebody takes it, which is what a stream costs whose client does not read; and
 /// the largest head of an answer.
 const READ_AHEAD: usize = 64 << 10;
@@ -84,7 +85,6 @@ impl Client {
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(POOL_IDLE_PER_HOST)
             .http1_max_buf_size(READ_AHEAD)
             .http2_adaptive_window(true)
             .http2_keep_alive_interval(Duration::from_secs(20))
