@@ -6,7 +6,10 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
 };
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -15,6 +18,9 @@ use crate::{
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Connections that may wait to be accepted; the system has a bound of its own (Linux's `net.core.somaxconn`). One that finds no
+/// room comes back after a second at the earliest, which is how long the requests of a burst of clients would take.
+const WAITING_CONNECTIONS: u32 = 4096;
 /// How long a client may take for the handshake of TLS.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after an accept that failed for want of file descriptors; they come back as connections end.
@@ -30,15 +36,24 @@ const MAX_STREAMS: u32 = 256;
 const MAX_RESETS: usize = 64;
 
 /// Binds the listener; says which setting to change when the address is taken.
-pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::AddrInUse => {
-                anyhow::anyhow!("GATEWAY_LISTEN: {address} is in use by another program")
-            }
-            _ => anyhow::anyhow!("GATEWAY_LISTEN: cannot listen on {address}: {error}"),
-        })
+pub(crate) fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    listen(address).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            anyhow::anyhow!("GATEWAY_LISTEN: {address} is in use by another program")
+        }
+        _ => anyhow::anyhow!("GATEWAY_LISTEN: cannot listen on {address}: {error}"),
+    })
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A gateway that starts again need not wait for what is left of its connections.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING_CONNECTIONS)
 }
 
 /// What clients may do with their connections.
@@ -168,4 +183,40 @@ fn builder(keep_alive_timeout: Duration) -> auto::Builder<TokioExecutor> {
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .keep_alive_timeout(Duration::from_secs(20));
     builder
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    /// The system's own bound, where it has one that can be read.
+    fn most_waiting() -> usize {
+        let bound = std::fs::read_to_string("/proc/sys/net/core/somaxconn");
+        let bound = bound.ok().and_then(|text| text.trim().parse().ok());
+        bound.unwrap_or(128)
+    }
+
+    #[tokio::test]
+    async fn a_burst_of_connections_finds_room() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        // Less than the second after which one that found none would try again.
+        let patience = Duration::from_millis(900);
+        let connections: Vec<_> = (0..most_waiting().min(500))
+            .map(|_| TcpStream::connect_timeout(&address, patience).unwrap())
+            .collect();
+        assert!(!connections.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_taken_names_the_setting() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let error = bind(listener.local_addr().unwrap())
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with("GATEWAY_LISTEN: "), "{error}");
+        assert!(error.ends_with("is in use by another program"), "{error}");
+    }
 }

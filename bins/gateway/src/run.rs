@@ -22,7 +22,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         .map(Tls::load)
         .transpose()?
         .map(Arc::new);
-    let listener = listener::bind(settings.listen).await?;
+    let listener = listener::bind(settings.listen)?;
     let Gateway {
         service,
         workers,

@@ -12,7 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +30,9 @@ use crate::respond::{dress, send};
 use crate::script::{self, Script};
 use crate::wire::{Carrier, Cut, Wire, WireIo};
 use crate::{Behaviour, Counts, Error, Fault, Outcome, Point, Recorded, Rule, SimulatorSettings};
+
+/// Connections that may wait to be accepted; a load that opens thousands at once waits for nothing but answers.
+const WAITING_CONNECTIONS: u32 = 4096;
 
 /// A running simulator. Dropping it closes its listener and every connection.
 #[derive(Debug)]
@@ -64,7 +67,7 @@ impl Simulator {
     /// When the address cannot be listened on, or a setting is out of its range.
     pub async fn start(settings: SimulatorSettings) -> Result<Self, Error> {
         settings.check()?;
-        let listener = listen(settings.listen).await?;
+        let listener = listen(settings.listen)?;
         let address = listener.local_addr().map_err(|source| Error::Listen {
             address: settings.listen,
             source,
@@ -179,10 +182,17 @@ impl Drop for Simulator {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| Error::Listen { address, source })
+fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    let listen = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(WAITING_CONNECTIONS)
+    };
+    listen().map_err(|source| Error::Listen { address, source })
 }
 
 impl Inner {
@@ -218,7 +228,7 @@ impl Inner {
     async fn accept(self: &Arc<Self>) -> Result<(), Error> {
         let mut listening = self.listening.lock().await;
         if listening.is_none() && !self.stop.is_cancelled() {
-            *listening = Some(self.serve(listen(self.address).await?));
+            *listening = Some(self.serve(listen(self.address)?));
         }
         Ok(())
     }
