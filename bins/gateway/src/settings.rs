@@ -1,5 +1,7 @@
 //! Settings: a flag, else the environment, else the file, else the default.
 
+mod command;
+mod file;
 mod given;
 mod receivers;
 mod told;
@@ -16,11 +18,13 @@ use secrecy::SecretString;
 use upstream::NetworkPolicy;
 
 pub(crate) use self::{
-    given::{Apply, Command, Declarations, read_declarations},
+    command::{Apply, Command},
+    file::{Declarations, read_declarations},
     receivers::{Alerts, Collecting},
 };
 use self::{
-    given::{File, Flags, Given, read_file, refused_flag},
+    file::{File, read_file},
+    given::{Flags, Given, refused_flag},
     receivers::{alerts, collector},
     told::tell,
     values::{
