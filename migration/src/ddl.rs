@@ -173,8 +173,18 @@ fn foreign_key(
     )
 }
 
+/// After its columns, as far as a name may be long: MySQL takes 64 characters, PostgreSQL cuts at 63.
 fn index_name(table: &Table, columns: &[&str]) -> String {
-    format!("idx_{}_{}", table.name, columns.join("_"))
+    const LONGEST: usize = 60;
+    let mut name = format!("idx_{}", table.name);
+    for column in columns {
+        if name.len() + 1 + column.len() > LONGEST {
+            break;
+        }
+        name.push('_');
+        name.push_str(column);
+    }
+    name
 }
 
 fn list(engine: DbBackend, columns: &[&str]) -> String {
@@ -191,5 +201,26 @@ pub(crate) fn quote(engine: DbBackend, name: &str) -> String {
         DbBackend::Postgres => format!("\"{name}\""),
         DbBackend::MySql => format!("`{name}`"),
         _ => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_of_indexes_fit_every_engine_and_differ() {
+        let tables = crate::schema().tables;
+        let names = tables.iter().flat_map(|table| {
+            let indexes = table.indexes.iter();
+            indexes.map(|columns| index_name(table, columns))
+        });
+        let names: Vec<String> = names.collect();
+        assert!(names.iter().all(|name| name.len() < 64), "{names:?}");
+        assert!(names.iter().any(|name| name.len() > 50), "some are long");
+        let different: BTreeSet<&String> = names.iter().collect();
+        assert_eq!(different.len(), names.len(), "{names:?}");
     }
 }
