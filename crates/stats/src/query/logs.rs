@@ -86,8 +86,8 @@ pub async fn logs(
     found.map_err(Error::Database)
 }
 
-/// Looks for them in the newest rows below the cursor, then in four times as many behind them, and so on, while there is
-/// patience.
+/// Looks for them in the newest rows below the cursor, then in those behind them, more and more of them if it is quick, while
+/// there is patience.
 async fn page(
     db: &DatabaseConnection,
     filter: &LogFilter,
@@ -99,6 +99,7 @@ async fn page(
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     let (mut found, mut span) = (Vec::new(), SPAN);
     let next = loop {
+        let looked = Instant::now();
         let begin = match is_everywhere(filter) {
             true => None,
             false => begin(db, filter, cursor, span).await?,
@@ -117,7 +118,10 @@ async fn page(
         if begun.elapsed() > patience {
             break cursor;
         }
-        span = span.saturating_mul(4);
+        // So that the last look takes not much longer than what is left.
+        if looked.elapsed().saturating_mul(8) < patience {
+            span = span.saturating_mul(4);
+        }
     };
     let rows = Entity::find()
         .filter(Column::Id.is_in(found.iter().map(|place| place.id)))
