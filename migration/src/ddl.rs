@@ -32,7 +32,7 @@ pub fn create_as(engine: DbBackend, table: &Table, prefix: &str, suffix: &str) -
     );
     if engine == DbBackend::MySql {
         lines.extend(table.indexes.iter().map(|columns| {
-            let name = quote(engine, &index_name(table, columns));
+            let name = quote(engine, &key_name("idx", table, columns));
             format!("KEY {name} ({})", list(engine, columns))
         }));
     }
@@ -54,7 +54,7 @@ pub fn create_as(engine: DbBackend, table: &Table, prefix: &str, suffix: &str) -
     )];
     if engine != DbBackend::MySql {
         statements.extend(table.indexes.iter().map(|columns| {
-            let index = quote(engine, &index_name(table, columns));
+            let index = quote(engine, &key_name("idx", table, columns));
             format!("CREATE INDEX {index} ON {name} ({})", list(engine, columns))
         }));
     }
@@ -142,7 +142,7 @@ fn is_inline(engine: DbBackend, columns: &[&str]) -> bool {
 
 fn unique(engine: DbBackend, table: &Table, columns: &[&str]) -> String {
     let columns_list = list(engine, columns);
-    let name = quote(engine, &format!("uq_{}_{}", table.name, columns.join("_")));
+    let name = quote(engine, &key_name("uq", table, columns));
     match engine {
         DbBackend::Postgres => format!("CONSTRAINT {name} UNIQUE ({columns_list})"),
         DbBackend::MySql => format!("UNIQUE KEY {name} ({columns_list})"),
@@ -174,9 +174,9 @@ fn foreign_key(
 }
 
 /// After its columns, as far as a name may be long: MySQL takes 64 characters, PostgreSQL cuts at 63.
-fn index_name(table: &Table, columns: &[&str]) -> String {
+fn key_name(prefix: &str, table: &Table, columns: &[&str]) -> String {
     const LONGEST: usize = 60;
-    let mut name = format!("idx_{}", table.name);
+    let mut name = format!("{prefix}_{}", table.name);
     for column in columns {
         if name.len() + 1 + column.len() > LONGEST {
             break;
@@ -215,7 +215,7 @@ mod tests {
         let tables = crate::schema().tables;
         let names = tables.iter().flat_map(|table| {
             let indexes = table.indexes.iter();
-            indexes.map(|columns| index_name(table, columns))
+            indexes.map(|columns| key_name("idx", table, columns))
         });
         let names: Vec<String> = names.collect();
         assert!(names.iter().all(|name| name.len() < 64), "{names:?}");
