@@ -32,7 +32,7 @@ pub fn create_as(engine: DbBackend, table: &Table, prefix: &str, suffix: &str) -
     );
     if engine == DbBackend::MySql {
         lines.extend(table.indexes.iter().map(|columns| {
-            let name = quote(engine, &index_name(table, columns));
+            let name = quote(engine, &key_name("idx", table, columns));
             format!("KEY {name} ({})", list(engine, columns))
         }));
     }
@@ -54,7 +54,7 @@ pub fn create_as(engine: DbBackend, table: &Table, prefix: &str, suffix: &str) -
     )];
     if engine != DbBackend::MySql {
         statements.extend(table.indexes.iter().map(|columns| {
-            let index = quote(engine, &index_name(table, columns));
+            let index = quote(engine, &key_name("idx", table, columns));
             format!("CREATE INDEX {index} ON {name} ({})", list(engine, columns))
         }));
     }
@@ -142,7 +142,7 @@ fn is_inline(engine: DbBackend, columns: &[&str]) -> bool {
 
 fn unique(engine: DbBackend, table: &Table, columns: &[&str]) -> String {
     let columns_list = list(engine, columns);
-    let name = quote(engine, &format!("uq_{}_{}", table.name, columns.join("_")));
+    let name = quote(engine, &key_name("uq", table, columns));
     match engine {
         DbBackend::Postgres => format!("CONSTRAINT {name} UNIQUE ({columns_list})"),
         DbBackend::MySql => format!("UNIQUE KEY {name} ({columns_list})"),
@@ -173,8 +173,18 @@ fn foreign_key(
     )
 }
 
-fn index_name(table: &Table, columns: &[&str]) -> String {
-    format!("idx_{}_{}", table.name, columns.join("_"))
+/// After its columns, as far as a name may be long: MySQL takes 64 characters, PostgreSQL cuts at 63.
+fn key_name(prefix: &str, table: &Table, columns: &[&str]) -> String {
+    const LONGEST: usize = 60;
+    let mut name = format!("{prefix}_{}", table.name);
+    for column in columns {
+        if name.len() + 1 + column.len() > LONGEST {
+            break;
+        }
+        name.push('_');
+        name.push_str(column);
+    }
+    name
 }
 
 fn list(engine: DbBackend, columns: &[&str]) -> String {
@@ -191,5 +201,26 @@ pub(crate) fn quote(engine: DbBackend, name: &str) -> String {
         DbBackend::Postgres => format!("\"{name}\""),
         DbBackend::MySql => format!("`{name}`"),
         _ => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_of_indexes_fit_every_engine_and_differ() {
+        let tables = crate::schema().tables;
+        let names = tables.iter().flat_map(|table| {
+            let indexes = table.indexes.iter();
+            indexes.map(|columns| key_name("idx", table, columns))
+        });
+        let names: Vec<String> = names.collect();
+        assert!(names.iter().all(|name| name.len() < 64), "{names:?}");
+        assert!(names.iter().any(|name| name.len() > 50), "some are long");
+        let different: BTreeSet<&String> = names.iter().collect();
+        assert_eq!(different.len(), names.len(), "{names:?}");
     }
 }

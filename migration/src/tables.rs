@@ -95,6 +95,10 @@ fn model_providers() -> Table {
 }
 
 /// One row per ended request. `provider_id` is no foreign key: the log outlives the provider.
+///
+/// Each index but the last goes by one of the filters, then in the order of pages, then has the filters that those below
+/// it go by. So whichever are combined, one index has them all, and what they leave out is left out without reading its
+/// row.
 fn request_logs() -> Table {
     Table::new(
         "request_logs",
@@ -129,11 +133,26 @@ fn request_logs() -> Table {
         ],
     )
     .unique(&["request_id"])
-    .index(&["created_at"])
-    .index(&["model", "created_at"])
-    .index(&["provider_id", "created_at"])
-    .index(&["user_id", "created_at"])
-    .index(&["status_code", "created_at"])
+    .index(&[
+        "user_id",
+        "created_at",
+        "id",
+        "model",
+        "provider_id",
+        "status_code",
+        "stream",
+    ])
+    .index(&[
+        "model",
+        "created_at",
+        "id",
+        "provider_id",
+        "status_code",
+        "stream",
+    ])
+    .index(&["provider_id", "created_at", "id", "status_code", "stream"])
+    .index(&["status_code", "created_at", "id", "stream"])
+    .index(&["created_at", "id", "stream"])
 }
 
 /// What is known of a provider's health, kept across restarts.

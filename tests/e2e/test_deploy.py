@@ -24,6 +24,11 @@ DEPLOY = REPOSITORY / "docs" / "deploy"
 MANIFESTS = sorted(set((DEPLOY / "kubernetes").glob("*.yaml")) - {DEPLOY / "kubernetes" / "kustomization.yaml"})
 #: Versions of Kubernetes whose schemas the manifests are held against.
 KUBERNETES = ("1.30", "1.35")
+#: Of the keys that the Compose specification has for a service, those that are used: another one is a slip of the pen.
+COMPOSE_KEYS = {
+    *("build", "cap_drop", "command", "configs", "depends_on", "environment", "healthcheck", "image", "ports", "read_only"),
+    *("restart", "security_opt", "stop_grace_period", "ulimits", "user", "volumes"),
+}
 #: Read by the entrypoint, not by the gateway.
 ENTRYPOINT_VARIABLES = {"MIGRATE"}
 
@@ -102,6 +107,84 @@ def test_the_manifests_belong_together() -> None:
     pause = int(gateway["lifecycle"]["preStop"]["exec"]["command"][1])
     drain = int(of_kind("ConfigMap")["data"]["GATEWAY_DRAIN_TIMEOUT"])
     assert pod["spec"]["terminationGracePeriodSeconds"] > pause + drain
+
+
+def probes() -> dict[str, dict[str, Any]]:
+    """What asks the gateway under Kubernetes whether it is there, by what the asking is called."""
+    pod = of_kind("StatefulSet")["spec"]["template"]
+    [gateway] = pod["spec"]["containers"]
+    asked = {name: gateway[name]["httpGet"] for name in ("startupProbe", "livenessProbe", "readinessProbe")}
+    notes = pod["metadata"]["annotations"]
+    [port] = [port["name"] for port in gateway["ports"] if str(port["containerPort"]) == notes["prometheus.io/port"]]
+    [job] = yaml.safe_load((DEPLOY / "prometheus.yaml").read_text())["scrape_configs"]
+    return asked | {
+        "annotations": {"path": notes["prometheus.io/path"], "port": port},
+        "prometheus.yaml": {"path": job["metrics_path"], "port": port},
+    }
+
+
+def test_everybody_asks_at_the_port_that_the_gateway_listens_on() -> None:
+    settings = of_kind("ConfigMap")["data"]
+    port = int(settings["GATEWAY_LISTEN"].rpartition(":")[2])
+    [gateway] = of_kind("StatefulSet")["spec"]["template"]["spec"]["containers"]
+    [declared] = gateway["ports"]
+    assert declared["containerPort"] == port
+    assert {asked["port"] for asked in probes().values()} == {declared["name"]}
+    for _, document in documents():
+        if document["kind"] == "Service" and document["metadata"]["name"] != "redis":
+            assert {one["targetPort"] for one in document["spec"]["ports"]} == {declared["name"]}
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    assert re.findall(r"^EXPOSE (\d+)$", dockerfile, re.MULTILINE) == [str(port)]
+    assert f'GATEWAY_LISTEN="0.0.0.0:{port}"' in dockerfile
+    balancer = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["configs"]["balancer"]["content"]
+    assert re.findall(r"server (\S+);", balancer) == [f"gateway-1:{port}", f"gateway-2:{port}"]
+
+
+def test_what_has_to_last_lies_on_a_volume() -> None:
+    [gateway] = of_kind("StatefulSet")["spec"]["template"]["spec"]["containers"]
+    [mount] = gateway["volumeMounts"]
+    [claim] = of_kind("StatefulSet")["spec"]["volumeClaimTemplates"]
+    assert mount["name"] == claim["metadata"]["name"]
+    settings = of_kind("ConfigMap")["data"]
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    [volume] = re.findall(r"^VOLUME (\S+)$", dockerfile, re.MULTILINE)
+    image = dict(re.findall(r'(\w+)="([^"]+)"', dockerfile))
+    assert mount["mountPath"] == volume
+    places = [settings["GATEWAY_SPOOL_DIR"], settings["GATEWAY_SNAPSHOT_FILE"], image["GATEWAY_SPOOL_DIR"]]
+    places.append(image["DATABASE_URL"].removeprefix("sqlite://").partition("?")[0])
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    gateways = [one for name, one in compose["services"].items() if name.startswith("gateway-")]
+    places += [one["environment"]["GATEWAY_SNAPSHOT_FILE"] for one in gateways]
+    assert all(Path(place).is_relative_to(volume) for place in places), places
+    volumes = [one["volumes"][0].partition(":") for one in gateways]
+    assert len({name for name, _, _ in volumes}) == len(gateways), "a spool is one gateway's own"
+    assert all(name in compose["volumes"] and path == volume for name, _, path in volumes)
+
+
+def test_the_parts_of_compose_belong_together() -> None:
+    text = (DEPLOY / "compose.yaml").read_text()
+    compose = yaml.safe_load(text)
+    services = compose["services"]
+    for name, service in services.items():
+        assert service.keys() <= COMPOSE_KEYS, f"{name}: {service.keys() - COMPOSE_KEYS}"
+        needed = service.get("depends_on", {})
+        for other in needed:
+            assert other in services, f"{name} needs {other}"
+            condition = needed[other]["condition"] if isinstance(needed, dict) else "service_started"
+            assert condition != "service_healthy" or "healthcheck" in services[other], f"{name} waits for {other}"
+            ends = "command" in services[other] and services[other].get("restart") == "on-failure"
+            assert (condition == "service_completed_successfully") == ends, f"{name} waits for {other}"
+        for volume in service.get("volumes", []):
+            assert volume.partition(":")[0] in compose["volumes"], f"{name}: {volume}"
+        for config in service.get("configs", []):
+            assert config["source"] in compose["configs"], f"{name}: {config}"
+        # The address of each other service is its name.
+        for url in service.get("environment", {}).values():
+            for host in re.findall(r"^\w+://(?:[^@/]+@)?([\w-]+)", str(url)):
+                assert host in services, f"{name}: {url}"
+    asked = set(re.findall(r"\$\{(\w+):\?\}", text))
+    told = set(re.findall(r"(?:'|\\n)(\w+)=%s", text))
+    assert asked == told, "the command at its head gives each value that has to be given"
 
 
 def seconds(text: str) -> int:
@@ -194,6 +277,14 @@ def test_the_entrypoint_prepares_the_database_and_becomes_the_gateway(tmp_path: 
             # It is the very process that the platform started, so that its signals arrive.
             assert Path(f"/proc/{process.pid}/exe").resolve() == binary("gateway").resolve()
             assert httpx.get(f"http://127.0.0.1:{container.port}/readyz").json()["status"] == "ready"
+            for name, asked in probes().items():
+                answer = httpx.get(f"http://127.0.0.1:{container.port}{asked['path']}")
+                assert answer.status_code == 200, f"{name}: {answer.text}"
+                is_metrics = answer.headers["content-type"].startswith(("text/plain", "application/openmetrics-text"))
+                assert is_metrics == (asked["path"] == "/metrics"), f"{name}: {answer.headers}"
+            metrics = of_kind("HorizontalPodAutoscaler")["spec"]["metrics"]
+            [scales_by] = [metric["pods"]["metric"]["name"] for metric in metrics if metric["type"] == "Pods"]
+            assert f"\n{scales_by} " in httpx.get(f"http://127.0.0.1:{container.port}/metrics").text
         finally:
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=60)

@@ -349,6 +349,13 @@ def test_a_fleet_is_one_gateway_to_its_clients(
     assert_limit_was_held(by_key["tokens"], TPM, lambda answer: answer.total_tokens)
     running = clients.rota
     assert len({tuple(models_of(gateway)) for gateway in running}) == 1
+    # What each has in force, and what is stored, are the same edition.
+    [stored] = database.execute("SELECT version FROM config_version")
+
+    def in_force() -> set[float]:
+        return {gateway.metrics()["gateway_config_version"] for gateway in running}
+
+    wait_for(lambda: in_force() == {stored["version"]}, lambda: f"{in_force()} to be {stored}", seconds=SPREAD + SLACK)
     exports = [gateway.admin.http.get("/export").json() for gateway in running]
     assert exports[0] == exports[1]
     assert sum(gateway.metrics()["gateway_records_lost_total"] for gateway in running) == 0

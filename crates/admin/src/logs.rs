@@ -172,6 +172,9 @@ fn read_cursor(text: &str) -> Result<LogCursor, Error> {
 }
 
 /// Requests that have ended, the latest to arrive first.
+///
+/// Where few among many are like that, a page looks for a quarter of a second: it may have fewer entries than it could,
+/// even none, and still have a `next`.
 #[utoipa::path(get, path = "/logs", tag = "statistics", params(LogQuery),
     responses((status = 200, body = Page<LogBody>)))]
 pub(crate) async fn list(

@@ -38,6 +38,18 @@ pub(crate) fn at(second: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(second, 0).unwrap_or_default()
 }
 
+/// The second at which the step of a row of `request_logs` begins, where steps take so many seconds. A remainder is taken
+/// off, since the engines differ in what division gives.
+pub(crate) fn step(backend: DbBackend, seconds: i64) -> Expr {
+    let second = match backend {
+        DbBackend::Sqlite => "CAST(strftime('%s', created_at) AS INTEGER)",
+        DbBackend::Postgres => "CAST(FLOOR(EXTRACT(EPOCH FROM created_at)) AS BIGINT)",
+        _ => "TIMESTAMPDIFF(SECOND, '1970-01-01', created_at)",
+    };
+    // An integer of ours; bound as a parameter, PostgreSQL would not see that what is selected is grouped by.
+    Expr::cust(format!("{second} - {second} % {seconds}"))
+}
+
 /// A version that no row of the period had before, also where the row was deleted meanwhile.
 fn first_version() -> i64 {
     Utc::now().timestamp_micros()

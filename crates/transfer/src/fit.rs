@@ -178,7 +178,7 @@ impl<'a> Fitting<'a> {
                 Err(reason) => return Ok(Err(format!("{}: {reason}", column.name))),
             }
         }
-        if let Err(reason) = self.refer(&mut cells, kept) {
+        if let Err(reason) = self.refer(key, &mut cells, kept, replaced)? {
             return Ok(Err(reason));
         }
         for (positions, seen) in &mut self.unique {
@@ -243,14 +243,17 @@ impl<'a> Fitting<'a> {
         Ok(Ok(stand_in))
     }
 
-    /// Makes sure that the rows this one refers to were kept.
-    fn refer(&self, cells: &mut [Cell], kept: &Kept) -> Result<(), String> {
+    /// Makes sure that the rows this one refers to were kept; else it goes too, or its reference where that is the rule.
+    fn refer(
+        &self,
+        own_key: &str,
+        cells: &mut [Cell],
+        kept: &Kept,
+        replaced: &mut Vec<Replaced>,
+    ) -> Result<Result<(), String>, Error> {
         for key in &self.table.foreign_keys {
-            let Some(position) = self
-                .columns
-                .iter()
-                .position(|(it, _)| it.name == key.column)
-            else {
+            let is_it = |(column, _): &(&Column, usize)| column.name == key.column;
+            let Some(position) = self.columns.iter().position(is_it) else {
                 continue;
             };
             let Cell::Id(id) = cells[position] else {
@@ -259,16 +262,16 @@ impl<'a> Fitting<'a> {
             if kept.get(key.table).is_some_and(|ids| ids.contains(&id)) {
                 continue;
             }
-            if key.on_delete == OnDelete::SetNull {
-                cells[position] = Cell::Null(self.columns[position].0.kind);
-            } else {
-                return Err(format!(
-                    "{}: its row of {} is not there",
-                    key.column, key.table
-                ));
+            let column = self.columns[position].0;
+            let reason = format!("{}: its row of {} is not there", key.column, key.table);
+            if key.on_delete != OnDelete::SetNull || !column.nullable {
+                return Ok(Err(reason));
             }
+            self.refuse(own_key, &reason)?;
+            cells[position] = Cell::Null(column.kind);
+            replaced.push((format!("{reason}, became NULL"), format!("{own_key} {id}")));
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     fn keep(&self, cells: &[Cell], kept: &mut Kept) {
@@ -340,3 +343,6 @@ fn spelt(value: Value) -> String {
         Value::Now => "the present".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

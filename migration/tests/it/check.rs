@@ -128,8 +128,8 @@ const SQLITE: [(&str, &str); 9] = [
         "models.remark: column: expected VARCHAR(255), found none",
     ),
     (
-        "DROP INDEX idx_request_logs_created_at",
-        "request_logs: index: expected (created_at), found none",
+        "DROP INDEX idx_request_logs_created_at_id_stream",
+        "request_logs: index: expected (created_at, id, stream), found none",
     ),
     (
         "CREATE UNIQUE INDEX extra ON leases (holder) WHERE amount > 3",

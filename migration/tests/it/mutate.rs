@@ -333,7 +333,8 @@ fn indexes(engine: DbBackend, table: &Table, all: &mut Vec<Mutation>) {
         let key = columns.clone();
         push(all, "index with more", Aspect::Index, None, move |table| {
             let mut key = take(&mut table.indexes, &key);
-            key.push(table.primary_key);
+            let mut names = table.columns.iter().map(|column| column.name);
+            key.push(names.find(|name| !key.contains(name)).unwrap());
             table.indexes.push(key);
         });
         if columns.len() > 1 {

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use entities::log_rollup::ActiveModel;
 use entities::request_log::{Column, Entity};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QuerySelect,
-    Select,
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, QueryFilter,
+    QuerySelect, Select,
 };
 
 use super::counts::{Counts, coarse};
-use super::{SECONDS, at};
+use super::{SECONDS, at, step};
 use crate::query::{Sums, sums};
 
 /// What is summed up together in a row of `log_rollups`.
@@ -50,6 +51,7 @@ impl RolledBy {
 
 #[derive(Debug, FromQueryResult)]
 struct Ended {
+    begins: i64,
     provider_id: Option<i64>,
     model: String,
     took: i64,
@@ -59,6 +61,7 @@ struct Ended {
 
 #[derive(Debug, FromQueryResult)]
 struct First {
+    begins: i64,
     provider_id: Option<i64>,
     model: String,
     took: i64,
@@ -79,10 +82,16 @@ struct Part {
 pub(super) struct Parts(BTreeMap<Key, Part>);
 
 impl Parts {
-    /// Of the rows that are there. Not from one moment: whoever keeps them has to know that no row came or went.
-    pub(super) async fn of(db: &impl ConnectionTrait, begins: i64) -> Result<Self, DbErr> {
+    /// Those of each period from `oldest` to `newest` that has rows. Not from one moment: whoever keeps them has to know that
+    /// no row came or went.
+    pub(super) async fn of_each(
+        db: &impl ConnectionTrait,
+        oldest: i64,
+        newest: i64,
+    ) -> Result<BTreeMap<i64, Self>, DbErr> {
         let backend = db.get_database_backend();
-        let ended = grouped(sums(backend), begins, Column::LatencyMs)
+        let range = (at(oldest), at(newest + SECONDS));
+        let ended = grouped(sums(backend), backend, range, Column::LatencyMs)
             .into_model::<Ended>()
             .all(db)
             .await?;
@@ -90,23 +99,25 @@ impl Parts {
             .select_only()
             .filter(Column::TtftMs.is_not_null())
             .expr_as(Expr::col(Column::Id).count(), "requests");
-        let first = grouped(select, begins, Column::TtftMs)
+        let first = grouped(select, backend, range, Column::TtftMs)
             .into_model::<First>()
             .all(db)
             .await?;
-        let mut parts = Self::default();
+        let mut periods: BTreeMap<i64, Self> = BTreeMap::new();
         for row in &ended {
+            let parts = periods.entry(row.begins).or_default();
             parts.each(row.provider_id, &row.model, |part| {
                 part.sums.add(&row.sums);
                 part.latencies.add(row.took, row.sums.requests);
             });
         }
         for row in &first {
+            let parts = periods.entry(row.begins).or_default();
             parts.each(row.provider_id, &row.model, |part| {
                 part.ttfts.add(row.took, row.requests);
             });
         }
-        Ok(parts)
+        Ok(periods)
     }
 
     fn each(&mut self, provider: Option<i64>, model: &str, add: impl Fn(&mut Part)) {
@@ -145,13 +156,21 @@ impl Parts {
     }
 }
 
-fn grouped(select: Select<Entity>, begins: i64, timed: Column) -> Select<Entity> {
+fn grouped(
+    select: Select<Entity>,
+    backend: DbBackend,
+    (from, to): (DateTime<Utc>, DateTime<Utc>),
+    timed: Column,
+) -> Select<Entity> {
+    let begins = step(backend, SECONDS);
     select
-        .filter(Column::CreatedAt.gte(at(begins)))
-        .filter(Column::CreatedAt.lt(at(begins + SECONDS)))
+        .filter(Column::CreatedAt.gte(from))
+        .filter(Column::CreatedAt.lt(to))
+        .expr_as(begins.clone(), "begins")
         .column(Column::ProviderId)
         .column(Column::Model)
         .expr_as(coarse(timed), "took")
+        .group_by(begins)
         .group_by(Column::ProviderId)
         .group_by(Column::Model)
         .group_by(coarse(timed))

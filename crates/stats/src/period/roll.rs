@@ -1,6 +1,6 @@
 //! Rolls up periods that are over, newest first, from one replica at a time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,7 +10,7 @@ use leases::Lease;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, TransactionTrait,
+    QuerySelect, Select, TransactionTrait,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -25,8 +25,13 @@ const GRACE: TimeDelta = TimeDelta::minutes(5);
 const LONGEST: TimeDelta = TimeDelta::days(370);
 /// Time between looks for what there is to do.
 const EVERY: Duration = Duration::from_secs(60);
-/// Pause between periods where there is one writer at a time, for the others.
+/// Pause between transactions where there is one writer at a time, for the others.
 const BREATH: Duration = Duration::from_millis(20);
+/// Rows that are rolled up in one transaction, or those of one period if they are more: so many that what each transaction
+/// costs by itself does not count, so few that it is over in less than a second.
+const TOGETHER_ROWS: u64 = 20_000;
+/// Periods that are rolled up in one transaction: a day.
+const TOGETHER: usize = 96;
 /// What the lease of the one that does it is called.
 const LEASE: &str = "roll-up";
 /// So much later another replica goes on where one was killed.
@@ -144,7 +149,7 @@ impl Work {
     ) -> Result<u64, DbErr> {
         let mut rolled = 0;
         let mut rest = self.periods.as_slice();
-        while let Some(&newest) = rest.first() {
+        while !rest.is_empty() {
             if !goes_on(db, lease).await? {
                 return Ok(rolled);
             }
@@ -154,15 +159,9 @@ impl Work {
                 rest = &rest[emptied..];
                 continue;
             }
-            rest = &rest[1..];
-            match roll(db, newest).await {
-                Ok(done) => rolled += u64::from(done),
-                // It is still scanned; the others do not wait for it.
-                Err(error) if Fault::of(&error, db.get_database_backend()) != Fault::Away => {
-                    tracing::warn!(%error, period = %at(newest), "cannot roll up a quarter of an hour");
-                }
-                Err(error) => return Err(error),
-            }
+            let together = together(db, rest).await?;
+            rest = &rest[together.len()..];
+            rolled += roll_or_tell(db, together).await?;
         }
         while self.forgets && goes_on(db, lease).await? && forget(db, self.begins).await? {}
         Ok(rolled)
@@ -191,54 +190,139 @@ async fn first_before(db: &DatabaseConnection, begins: i64) -> Result<Option<i64
         .await
 }
 
-/// Rolls up one period, unless its rows change meanwhile.
-async fn roll(db: &DatabaseConnection, begins: i64) -> Result<bool, DbErr> {
-    let mut found = version(db, begins).await?;
-    if found.is_none() {
-        make_known(db, &[begins], first_version()).await?;
-        found = version(db, begins).await?;
-    }
-    let Some(version) = found else {
-        return Ok(false); // forgotten by another
+/// Those at the beginning of `periods`, newest first, that are rolled up in one transaction.
+async fn together<'a>(db: &DatabaseConnection, periods: &'a [i64]) -> Result<&'a [i64], DbErr> {
+    use request_log::Column::CreatedAt;
+    let periods = adjoining(periods);
+    let [newest, .., oldest] = periods else {
+        return Ok(periods);
     };
-    let parts = Parts::of(db, begins).await?;
+    let one_too_many: Option<DateTime<Utc>> = arrivals(*oldest, *newest)
+        .order_by_desc(CreatedAt)
+        .offset(TOGETHER_ROWS)
+        .limit(1)
+        .into_tuple()
+        .one(db)
+        .await?;
+    Ok(match one_too_many {
+        None => periods,
+        Some(arrival) => behind(periods, of(arrival)),
+    })
+}
+
+/// Those at the beginning between which there is no other.
+fn adjoining(periods: &[i64]) -> &[i64] {
+    let pairs = periods.iter().zip(periods.iter().skip(1));
+    let adjoin = pairs.take_while(|(later, earlier)| **later - SECONDS == **earlier);
+    &periods[..periods.len().min(1 + adjoin.count()).min(TOGETHER)]
+}
+
+/// Those at the beginning that are later than `period`, but at least the first.
+fn behind(periods: &[i64], period: i64) -> &[i64] {
+    let later = periods.iter().take_while(|begins| **begins > period);
+    &periods[..later.count().max(1).min(periods.len())]
+}
+
+/// Rolls up adjoining periods, newest first. Where the database refuses, each by itself; one that it refuses by itself is
+/// told of, and its rows are still scanned.
+async fn roll_or_tell(db: &DatabaseConnection, periods: &[i64]) -> Result<u64, DbErr> {
+    let is_away = |error: &DbErr| Fault::of(error, db.get_database_backend()) == Fault::Away;
+    match roll(db, periods).await {
+        Err(error) if periods.len() > 1 && !is_away(&error) => {
+            tracing::debug!(%error, "rolling up each quarter of an hour by itself");
+        }
+        done => return tell(done, periods, is_away),
+    }
+    let mut rolled = 0;
+    for period in periods.chunks(1) {
+        rolled += tell(roll(db, period).await, period, is_away)?;
+    }
+    Ok(rolled)
+}
+
+fn tell(
+    done: Result<u64, DbErr>,
+    periods: &[i64],
+    is_away: impl Fn(&DbErr) -> bool,
+) -> Result<u64, DbErr> {
+    match done {
+        Err(error) if !is_away(&error) => {
+            let period = periods.first().copied().map(at);
+            tracing::warn!(%error, ?period, "cannot roll up a quarter of an hour");
+            Ok(0)
+        }
+        done => done,
+    }
+}
+
+/// Rolls up adjoining periods, newest first, but for those whose rows change meanwhile, and says how many.
+async fn roll(db: &DatabaseConnection, periods: &[i64]) -> Result<u64, DbErr> {
+    let (Some(&newest), Some(&oldest)) = (periods.first(), periods.last()) else {
+        return Ok(0);
+    };
+    let mut known = versions(db, oldest, newest).await?;
+    let new = periods.iter().filter(|begins| !known.contains_key(begins));
+    let new: Vec<i64> = new.copied().collect();
+    if !new.is_empty() {
+        make_known(db, &new, first_version()).await?;
+        known = versions(db, oldest, newest).await?;
+    }
+    let mut parts = Parts::of_each(db, oldest, newest).await?;
     let backend = db.get_database_backend();
     let transaction = db.begin_with_config(isolation(backend), None).await?;
     // First, and with the lock that writers of its rows take: they are before us, and then the version differs, or behind us,
-    // and then they take the mark away.
-    let marked = Entity::update_many()
-        .col_expr(Column::IsRolledUp, Expr::value(true))
-        .filter(Column::Begins.eq(begins))
-        .filter(Column::Version.eq(version))
-        .filter(Column::IsRolledUp.eq(false))
-        .exec(&transaction)
-        .await?;
-    if marked.rows_affected == 0 {
+    // and then they take the mark away. In the order in which they lock several.
+    let mut marked = Vec::new();
+    for (begins, version) in known {
+        let marks = Entity::update_many()
+            .col_expr(Column::IsRolledUp, Expr::value(true))
+            .filter(Column::Begins.eq(begins))
+            .filter(Column::Version.eq(version))
+            .filter(Column::IsRolledUp.eq(false))
+            .exec(&transaction)
+            .await?;
+        if marks.rows_affected > 0 {
+            marked.push(begins);
+        }
+    }
+    if marked.is_empty() {
         transaction.rollback().await?;
-        return Ok(false);
+        return Ok(0);
     }
     log_rollup::Entity::delete_many()
         .filter(log_rollup::Column::RolledBy.is_in(RolledBy::EVERY))
-        .filter(log_rollup::Column::Begins.eq(begins))
+        .filter(log_rollup::Column::Begins.is_in(marked.iter().copied()))
         .exec(&transaction)
         .await?;
-    for chunk in parts.rows(begins).chunks(STATEMENT_PARTS) {
+    let rows = marked
+        .iter()
+        .filter_map(|begins| parts.remove_entry(begins));
+    let rows: Vec<_> = rows
+        .flat_map(|(begins, parts)| parts.rows(begins))
+        .collect();
+    for chunk in rows.chunks(STATEMENT_PARTS) {
         log_rollup::Entity::insert_many(chunk.to_vec())
             .exec_without_returning(&transaction)
             .await?;
     }
     transaction.commit().await?;
-    Ok(true)
+    Ok(marked.len() as u64)
 }
 
-async fn version(db: &DatabaseConnection, begins: i64) -> Result<Option<i64>, DbErr> {
-    Entity::find()
+/// The versions of those that somebody heard of.
+async fn versions(
+    db: &DatabaseConnection,
+    oldest: i64,
+    newest: i64,
+) -> Result<BTreeMap<i64, i64>, DbErr> {
+    let versions: Vec<(i64, i64)> = Entity::find()
         .select_only()
-        .column(Column::Version)
-        .filter(Column::Begins.eq(begins))
+        .columns([Column::Begins, Column::Version])
+        .filter(Column::Begins.between(oldest, newest))
         .into_tuple()
-        .one(db)
-        .await
+        .all(db)
+        .await?;
+    Ok(versions.into_iter().collect())
 }
 
 /// Marks those at the beginning of `periods`, newest first, that have no rows and nobody heard of: a gateway that slept for
@@ -294,17 +378,22 @@ async fn last_row(
     oldest: i64,
     newest: i64,
 ) -> Result<Option<DateTime<Utc>>, DbErr> {
+    arrivals(oldest, newest)
+        .order_by_desc(request_log::Column::CreatedAt)
+        .limit(1)
+        .into_tuple()
+        .one(db)
+        .await
+}
+
+/// Of all rows in the periods from `oldest` to `newest`.
+fn arrivals(oldest: i64, newest: i64) -> Select<request_log::Entity> {
     use request_log::Column::CreatedAt;
     request_log::Entity::find()
         .select_only()
         .column(CreatedAt)
         .filter(CreatedAt.gte(at(oldest)))
         .filter(CreatedAt.lt(at(newest + SECONDS)))
-        .order_by_desc(CreatedAt)
-        .limit(1)
-        .into_tuple()
-        .one(db)
-        .await
 }
 
 /// Deletes the first periods before `begins`, and says whether there may be more.
@@ -326,4 +415,42 @@ async fn forget(db: &DatabaseConnection, begins: i64) -> Result<bool, DbErr> {
         .await?;
     transaction.commit().await?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers of periods, for their beginnings.
+    fn periods(numbers: impl IntoIterator<Item = i64>) -> Vec<i64> {
+        numbers.into_iter().map(|number| number * SECONDS).collect()
+    }
+
+    #[test]
+    fn what_adjoins_is_rolled_up_together() {
+        let check = |numbers: &[i64], expected: usize| {
+            let periods = periods(numbers.iter().copied());
+            assert_eq!(adjoining(&periods).len(), expected, "{numbers:?}");
+        };
+        check(&[], 0);
+        check(&[9], 1);
+        check(&[9, 7, 6], 1);
+        check(&[9, 8, 7, 5, 4], 3);
+        let all = periods((0..1000).rev());
+        assert_eq!(adjoining(&all).len(), TOGETHER);
+    }
+
+    #[test]
+    fn the_rows_of_one_are_never_too_many() {
+        let all = periods([9, 8, 7]);
+        let check = |number: i64, expected: &[i64]| {
+            let found = behind(&all, number * SECONDS);
+            assert_eq!(found, periods(expected.iter().copied()), "{number}");
+        };
+        // The row that is too many lies in the last one, in the second, in the first.
+        check(7, &[9, 8]);
+        check(8, &[9]);
+        check(9, &[9]);
+        assert_eq!(behind(&[], 0), [0; 0]);
+    }
 }

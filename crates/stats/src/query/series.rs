@@ -7,8 +7,8 @@ use entities::log_rollup;
 use entities::request_log::{Column, Entity};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait,
-    FromQueryResult, QueryFilter, QuerySelect, Select,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, FromQueryResult,
+    QueryFilter, QuerySelect, Select,
 };
 
 use super::cover::{Cover, snapshot};
@@ -148,7 +148,7 @@ impl Gathered {
         of: &SeriesOf,
     ) -> Result<(), DbErr> {
         let backend = db.get_database_backend();
-        let begins = begins(backend, of.step);
+        let begins = period::step(backend, of.step);
         let ended = wanted(sums(backend), cover, of)
             .expr_as(begins.clone(), "begins")
             .expr_as(coarse(Column::LatencyMs), "took")
@@ -201,17 +201,6 @@ fn wanted(select: Select<Entity>, cover: &Cover, of: &SeriesOf) -> Select<Entity
         Some(model) => select.filter(Column::Model.eq(model)),
         None => select,
     }
-}
-
-/// The second at which a row's step begins. A remainder is taken off, since the engines differ in what division gives.
-fn begins(backend: DbBackend, step: i64) -> Expr {
-    let second = match backend {
-        DbBackend::Sqlite => "CAST(strftime('%s', created_at) AS INTEGER)",
-        DbBackend::Postgres => "CAST(FLOOR(EXTRACT(EPOCH FROM created_at)) AS BIGINT)",
-        _ => "TIMESTAMPDIFF(SECOND, '1970-01-01', created_at)",
-    };
-    // The step is an integer of ours; bound as a parameter, PostgreSQL would not see that what is selected is grouped by.
-    Expr::cust(format!("{second} - {second} % {step}"))
 }
 
 /// A step while its rows come in.

@@ -25,12 +25,12 @@ async fn nothing_is_lost_that_fits_on_sqlite() {
 
 #[tokio::test]
 async fn nothing_is_lost_that_fits_on_postgres() {
-    check(DbBackend::Postgres, 8).await;
+    check(DbBackend::Postgres, 6).await;
 }
 
 #[tokio::test]
 async fn nothing_is_lost_that_fits_on_mysql() {
-    check(DbBackend::MySql, 8).await;
+    check(DbBackend::MySql, 6).await;
 }
 
 /// Draws databases of other edits of the schema, kills a rebuild of each, rebuilds it, and compares with what should
