@@ -337,10 +337,7 @@ impl Gathered {
         page.counters(
             "budget_warnings",
             "Budgets that were running out, by the period that they are for",
-            by(
-                "period",
-                [("day", day), ("month", month), ("total", total)],
-            ),
+            by("period", [("day", day), ("month", month), ("total", total)]),
         )
     }
 

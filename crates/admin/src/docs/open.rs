@@ -53,11 +53,7 @@ const PATHS: [(&str, &str, Answer); 7] = [
         "Metrics for Prometheus; may be put behind the admin key.",
         Answer::Text(&["application/openmetrics-text", "text/plain"]),
     ),
-    (
-        "/openapi.json",
-        "This document.",
-        Answer::Json(&[], &[]),
-    ),
+    ("/openapi.json", "This document.", Answer::Json(&[], &[])),
     (
         "/docs",
         "This document as a page.",
@@ -71,7 +67,11 @@ pub(super) fn paths(scheme: &str) -> Paths {
     for (path, summary, answer) in &PATHS {
         let mut operation = operation(path, summary, answer);
         match *path {
-            "/readyz" => also(&mut operation, "503", response(answer, "It takes none now.")),
+            "/readyz" => also(
+                &mut operation,
+                "503",
+                response(answer, "It takes none now."),
+            ),
             "/metrics" => guard(&mut operation, scheme),
             _ => {}
         }
