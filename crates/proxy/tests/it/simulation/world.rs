@@ -8,7 +8,7 @@ use catalog::{Catalog, CatalogSettings, Secrets};
 use entities::{api_key, config_version, model, model_provider, price, provider, routing_policy};
 use health::{Health, Moment, ProviderReport};
 use http_body_util::BodyExt;
-use proxy::{Metrics, Parts, Proxy, Tokenizer};
+use proxy::{Parts, Proxy, Tokenizer};
 use router::{CandidateId, CandidateState, Standing};
 use sea_orm::{DbBackend, MockDatabase, entity::prelude::DateTimeUtc};
 use serde_json::json;
