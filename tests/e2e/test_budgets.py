@@ -113,7 +113,7 @@ def test_a_spent_budget_is_told_as_each_sdk_knows_it(
     assert (row["status_code"], row["error_class"], row["attempts"]) == (429, "budget_exceeded", [])
     assert row["cost"] is None and row["user_id"] == "ci"
     metrics = stack.gateway.metrics()
-    assert metrics["gateway_budget_refusals_exceeded_total"] == 1
+    assert metrics['gateway_budget_refusals_total{reason="exceeded"}'] == 1
     assert stack.gateway.http.get("/healthz").status_code == 200
 
 
@@ -157,7 +157,7 @@ def test_what_is_spent_is_shown(stack: Stack) -> None:
     assert (told["usage"]["attempts"], told["usage"]["cost"]) == (10, "0.01")
     assert told["last_used_at"] is not None
     assert admin.get("/keys")["data"][0]["spending"]["day"] == told["spending"]["day"]
-    wait_for(lambda: stack.gateway.metrics()["gateway_budget_warnings_day_total"] == 1, "the warning")
+    wait_for(lambda: stack.gateway.metrics()['gateway_budget_warnings_total{period="day"}'] == 1, "the warning")
     assert stack.gateway.process.output.count("a key's budget is running out") == 1
 
 

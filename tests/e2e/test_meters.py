@@ -91,6 +91,12 @@ def test_attempts_and_requests_are_measured_as_the_conventions_say(
         assert point(found, name, gen_ai__request__model=stack.name).value == 1, name
     assert point(found, requests, gen_ai__request__model=stack.name).value == 2
     assert point(found, requests, gen_ai__request__model="other").value == 1
+    http = "http.server.request.duration"
+    answers = {"http__route": "/v1/chat/completions", "http__request__method": "POST"}
+    assert point(found, http, http__response__status_code=200, **answers).value == 2
+    assert point(found, http, http__response__status_code=404, **answers).value == 1
+    used = point(found, "gateway.tokens", gateway__token__kind="completion", gateway__provider__name=second)
+    assert used.value == sum(row["completion_tokens"] for row in rows)
     spent = point(found, "gateway.cost", gateway__provider__name=second)
     # Rows have nano-USD.
     assert spent.value == pytest.approx(sum(row["cost"] for row in rows) * 1e-9)
@@ -126,8 +132,13 @@ def test_what_the_gateway_counts_itself_goes_there_as_in_its_own_metrics(
     provider = stack.providers[0]["name"]
     assert point(found, "gateway.provider_state", provider=provider, state="healthy").value == 1
     assert point(found, "gateway.tasks").value > 0
-    shown = {name.partition("{")[0].removesuffix("_total") for name in gateway.metrics()}
+    # There units are told beside the name.
+    shown = {name.partition("{")[0].removesuffix("_total").removesuffix("_seconds") for name in gateway.metrics()}
     own = {name.replace("gateway.", "gateway_", 1) for name in found if name.startswith("gateway.")} - {"gateway_cost"}
+    for running in ("requests_in_flight", "requests_waiting", "requests_shed", "requests_limited", "hedges", "resumes", "guards", "panics"):
+        assert f"gateway.{running}" in found, running
+    assert point(found, "gateway.requests_shed", full="gateway").value == 0
+    assert found["gateway.record_write_lag"].unit == "s"
     assert own <= shown and len(own) > 40, own - shown
 
 

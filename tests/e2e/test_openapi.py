@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,7 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from openapi_spec_validator import validate
+from hypothesis.stateful import run_state_machine_as_test
 from requests import Response
 from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi.checks import (
@@ -25,7 +27,8 @@ from harness.process import REPOSITORY
 pytestmark = pytest.mark.sqlite_only
 
 #: The document as it is checked in; the gateway's own is held against it.
-DOCUMENT = json.loads((REPOSITORY / "crates/admin/openapi.json").read_text())
+FILE = REPOSITORY / "crates/admin/openapi.json"
+DOCUMENT = json.loads(FILE.read_text())
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 OPERATIONS = {found.ok().label: found.ok() for found in SCHEMA.get_all_operations()}
 CHECKS = [
@@ -34,6 +37,8 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
+#: Linters.
+JS = REPOSITORY / "tests/e2e/js"
 #: Of each operation, of data that fit the document and of data that do not, of objects that there are and of others.
 EXAMPLES = int(os.environ.get("OPENAPI_EXAMPLES", "8"))
 
@@ -86,6 +91,23 @@ def test_the_document_is_valid_and_the_gateways_own(gateway: Gateway) -> None:
     assert len(OPERATIONS) >= 60
 
 
+def test_a_linter_finds_nothing_in_the_document() -> None:
+    """By all that it recommends; what is excepted stands beside its settings, with the reason."""
+    lint = [JS / "node_modules/.bin/redocly", "lint", "--config", JS / "redocly.yaml", FILE]
+    # It asks nobody for news, and reports to nobody.
+    quiet = os.environ | {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true", "CI": "true"}
+    linted = subprocess.run(lint, capture_output=True, text=True, env=quiet, timeout=120, check=False)
+    assert linted.returncode == 0, linted.stdout + linted.stderr
+
+
+def test_every_error_is_told_by_its_status(gateway: Gateway) -> None:
+    """An answer for any other status would let every answer pass for documented."""
+    for label, operation in OPERATIONS.items():
+        answers = operation.definition.raw["responses"]
+        assert "default" not in answers and not any(status.endswith("XX") for status in answers), label
+        assert "500" not in answers, label
+
+
 @pytest.mark.parametrize("label", [label for label in OPERATIONS if not is_stream(label)])
 def test_whatever_is_sent_is_answered_as_documented(gateway: Gateway, furnished: int, label: str) -> None:
     operation = OPERATIONS[label]
@@ -114,3 +136,28 @@ def test_whatever_is_sent_is_answered_as_documented(gateway: Gateway, furnished:
 
             send()
     session.close()
+
+
+def test_objects_that_were_made_are_used_as_documented(gateway: Gateway) -> None:
+    """What one call made or changed is read, changed and deleted by the next ones, whichever way they follow."""
+    left_out = {label.partition(" ")[2] for label in OPERATIONS if is_stream(label)}
+    schema = SCHEMA.exclude(path=sorted(left_out))
+
+    class Calls(schema.as_state_machine()):
+        def get_call_kwargs(self, case: Case) -> dict:
+            return {"base_url": gateway.url, "headers": {"authorization": f"Bearer {ADMIN_KEY}"}, "timeout": 30}
+
+        def validate_response(self, response, case: Case, **_: object) -> None:
+            assert response.status_code < 500 or response.status_code == 502, response.text
+            case.validate_response(response, checks=CHECKS)
+
+    stateful = settings(
+        max_examples=EXAMPLES * 4,
+        stateful_step_count=12,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(Calls, settings=stateful)

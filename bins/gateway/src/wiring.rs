@@ -64,7 +64,7 @@ pub(crate) async fn gateway(settings: &Settings) -> anyhow::Result<Gateway> {
     let (alert_metrics, alert_worker) = accounts.alerts.unzip();
     let (stats, budgets) = (accounts.recorder.metrics().clone(), found.budgets);
     let budget_metrics = budgets.metrics().clone();
-    let metrics = Arc::new(Metrics::new(&mut registry));
+    let metrics = Arc::<Metrics>::default();
     let gate = gate(settings, &catalog, &database)?;
     let draining = Draining::default();
     let limiter = Arc::new(Limiter::new(Moment::now().instant));

@@ -1,6 +1,8 @@
 //! The OpenAPI document, and the page that shows it. Nothing of it comes from elsewhere.
 
+mod answers;
 mod complete;
+mod open;
 
 use axum::{
     Router,
@@ -9,41 +11,17 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
-use utoipa::{
-    PartialSchema, ToSchema,
-    openapi::{
-        Components, HttpMethod, InfoBuilder, License, OpenApi, OpenApiBuilder, PathsBuilder,
-        ResponseBuilder,
-        path::{OperationBuilder, PathItem},
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
-        tag::{Tag, TagBuilder},
-    },
+use utoipa::openapi::{
+    Components, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, ServerBuilder,
+    security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    tag::{Tag, TagBuilder},
 };
-
-use crate::error::ErrorBody;
 
 const SCHEME: &str = "admin_key";
 
 const PAGE: &str = include_str!("docs/page.html");
 const SCRIPT: &str = include_str!("docs/page.js");
 const STYLE: &str = include_str!("docs/page.css");
-
-/// Paths of the gateway itself, which need no key.
-const OPEN: [(&str, &str); 7] = [
-    ("/health", "Whether the process is alive."),
-    ("/healthz", "Whether the process is alive."),
-    (
-        "/readyz",
-        "Whether it takes requests: 503 before the first configuration is loaded and while it shuts down.",
-    ),
-    ("/version", "The version of the gateway."),
-    (
-        "/metrics",
-        "Metrics for Prometheus; may be put behind the admin key.",
-    ),
-    ("/openapi.json", "This document."),
-    ("/docs", "This document as a page."),
-];
 
 const TAGS: [(&str, &str); 13] = [
     ("providers", "Upstream accounts and servers."),
@@ -69,34 +47,31 @@ const TAGS: [(&str, &str); 13] = [
 
 /// The document of the API whose operations are `paths`, served below `/api`.
 pub(crate) fn document(paths: OpenApi) -> OpenApi {
+    let license = LicenseBuilder::new()
+        .name(env!("CARGO_PKG_LICENSE"))
+        .identifier(Some(env!("CARGO_PKG_LICENSE")))
+        .build();
     let info = InfoBuilder::new()
         .title("LLM Orchestrator admin API")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(include_str!("docs/description.md")))
-        .license(Some(License::new(env!("CARGO_PKG_LICENSE"))))
+        .license(Some(license))
         .build();
-    let mut document = OpenApiBuilder::new().info(info).build().nest("/api", paths);
+    let server = ServerBuilder::new()
+        .url("/")
+        .description(Some("The gateway that serves this document."))
+        .build();
+    let mut document = OpenApiBuilder::new()
+        .info(info)
+        .servers(Some([server]))
+        .build()
+        .nest("/api", paths);
     let components = document.components.get_or_insert_with(Components::new);
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     components.add_security_scheme(SCHEME, SecurityScheme::Http(scheme));
-    let mut nested = Vec::new();
-    ErrorBody::schemas(&mut nested);
-    components.schemas.extend(nested);
-    components
-        .schemas
-        .insert(ErrorBody::name().into_owned(), ErrorBody::schema());
+    answers::define(components);
     complete::complete(&mut document, SCHEME);
-    let mut open = PathsBuilder::new();
-    for (path, summary) in OPEN {
-        let answer = ResponseBuilder::new().description("As it says.").build();
-        let operation = OperationBuilder::new()
-            .tag("gateway")
-            .summary(Some(summary))
-            .response("200", answer)
-            .build();
-        open = open.path(path, PathItem::new(HttpMethod::Get, operation));
-    }
-    document.paths.paths.extend(open.build().paths);
+    document.paths.paths.extend(open::paths(SCHEME).paths);
     document.tags = Some(TAGS.map(tag).into());
     document
 }

@@ -160,7 +160,7 @@ pub(crate) struct ExportQuery {
     params(ExportQuery, ("x-gateway-passphrase" = Option<String>, Header,
         description = "With `secrets=sealed`: what secrets are sealed under, at least 12 characters.")),
     responses((status = 200, content((Object = "application/json"), (String = "application/toml"),
-        (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")))))]
+        (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 409)))]
 pub(crate) async fn export(
     State(state): State<AdminState>,
     caller: Caller,

@@ -94,7 +94,7 @@ pub(crate) struct CandidateBody {
 ///
 /// It looks at health and cooldowns as they are now, and changes nothing.
 #[utoipa::path(get, path = "/route", tag = "routing", params(RouteQuery),
-    responses((status = 200, body = RouteBody)))]
+    responses((status = 200, body = RouteBody), (status = 404)))]
 pub(crate) async fn get(
     State(state): State<AdminState>,
     Query(query): Query<RouteQuery>,

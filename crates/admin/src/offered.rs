@@ -44,7 +44,7 @@ pub(crate) struct OfferedModel {
 
 /// What a provider offers, asked now.
 #[utoipa::path(get, path = "/providers/{id}/models", tag = "providers", params(("id" = i64, Path)),
-    responses((status = 200, body = Page<OfferedModel>)))]
+    responses((status = 200, body = Page<OfferedModel>), (status = 409), (status = 502)))]
 pub(crate) async fn list(
     State(state): State<AdminState>,
     Id(id): Id,
@@ -174,7 +174,7 @@ pub(crate) struct Skipped {
 
 /// Creates the models that a provider offers, where they do not exist, and associates them with it, where they are not.
 #[utoipa::path(post, path = "/providers/{id}/import-models", tag = "providers", params(("id" = i64, Path)),
-    request_body = Option<ImportInput>, responses((status = 200, body = ImportBody)))]
+    request_body = Option<ImportInput>, responses((status = 200, body = ImportBody), (status = 502)))]
 pub(crate) async fn import(
     State(state): State<AdminState>,
     caller: Caller,

@@ -18,6 +18,7 @@ use protocol::Refusal;
 use router::{Dice, Plan, RetryBudget, Step, Verdict};
 use tokio::time::timeout_at;
 
+pub(crate) use self::hedge::outcome as hedge_outcome;
 use self::{failures::Failures, hedge::Race, leg::Asked};
 use crate::{
     admission::{Full, Slots},

@@ -20,7 +20,7 @@ use self::pressure::{ALL, Pressure};
 /// How often it is looked whether there is some, and how often while fewer requests run than are ever refused.
 const TICKS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(100));
 /// Fewer requests than this are no overload: then it is others who keep the processor busy.
-const LEAST_RUNNING: i64 = 64;
+const LEAST_RUNNING: u64 = 64;
 
 /// How much is to be refused for it.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ pub(crate) struct Backlog {
 
 impl Backlog {
     /// Whether a new request is to be refused, while so many run.
-    pub(crate) fn refuses(&self, running: i64) -> bool {
+    pub(crate) fn refuses(&self, running: u64) -> bool {
         let share = self.refused.load(Relaxed);
         share > 0 && running >= LEAST_RUNNING && fastrand::u32(..ALL) < share
     }
@@ -41,7 +41,7 @@ impl Backlog {
     pub(crate) async fn watch(
         &self,
         longest: Duration,
-        running: impl Fn() -> i64,
+        running: impl Fn() -> u64,
         stop: &CancellationToken,
     ) {
         let mut pressure = Pressure::new(longest);
@@ -82,12 +82,12 @@ mod tests {
 
     use super::*;
 
-    fn refused(backlog: &Backlog, running: i64) -> usize {
+    fn refused(backlog: &Backlog, running: u64) -> usize {
         (0..200).filter(|_| backlog.refuses(running)).count()
     }
 
     /// Has one watch while turns take far too long, until some are refused; the share of all that then is.
-    async fn share_after_long_turns(running: i64, turns: u32) -> u32 {
+    async fn share_after_long_turns(running: u64, turns: u32) -> u32 {
         let (backlog, stop) = (Arc::new(Backlog::default()), CancellationToken::new());
         let watching = tokio::spawn({
             let (backlog, stop) = (backlog.clone(), stop.clone());

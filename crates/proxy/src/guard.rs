@@ -53,6 +53,7 @@ pub(crate) mod result {
     pub(crate) const DENIED: &str = "denied";
     /// It could not judge.
     pub(crate) const FAILED: &str = "failed";
+    pub(crate) const ALL: [&str; 3] = [REDACTED, DENIED, FAILED];
 }
 
 /// The guards of one request.

@@ -140,7 +140,7 @@ impl Ledger {
             charged_to: None,
             trace: None,
         };
-        metrics.in_flight.inc();
+        metrics.began();
         Self {
             record: Some(Box::new(record)),
             started: arrival.instant,
@@ -446,7 +446,7 @@ impl Ledger {
         if let Some(recording) = self.recording.take() {
             self.recorder.record_bodies(recording.end(&record));
         }
-        self.metrics.in_flight.dec();
+        self.metrics.ended();
         self.recorder.record(*record);
     }
 

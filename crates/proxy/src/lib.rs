@@ -52,7 +52,7 @@ mod withheld;
 pub use body::{Body, BrokenOff};
 pub use caught::caught;
 pub use count::{TokenCounter, Tokenizer};
-pub use metrics::Metrics;
+pub use metrics::{Figure, Label, Metrics};
 pub use probe::Prober;
 pub use settings::Settings;
 pub use surface::is_client_path;

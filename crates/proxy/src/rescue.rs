@@ -28,6 +28,7 @@ pub(crate) mod result {
     pub(crate) const FAILED: &str = "failed";
     /// The beginning is nothing that another provider could repeat.
     pub(crate) const NOT_POSSIBLE: &str = "not_possible";
+    pub(crate) const ALL: [&str; 4] = [RESUMED, DIFFERED, FAILED, NOT_POSSIBLE];
 }
 
 /// What a relay may do about a stream that breaks.

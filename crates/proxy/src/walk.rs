@@ -134,7 +134,7 @@ impl Proxy {
     /// for what a refusal costs is taken from those that are served. `None` if it may be served.
     pub fn refusal<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
         let metrics = self.metrics();
-        if !self.inner.backlog.refuses(metrics.in_flight.get()) {
+        if !self.inner.backlog.refuses(metrics.running()) {
             return None;
         }
         metrics.shed("processor");
@@ -168,7 +168,7 @@ impl Proxy {
     /// Watches whether the processor keeps up, until `stop`: when tasks wait for their turn for longer than `longest`, requests
     /// are refused. Where this does not run none is refused for that.
     pub async fn watch_backlog(self, longest: Duration, stop: CancellationToken) {
-        let running = || self.metrics().in_flight.get();
+        let running = || self.metrics().running();
         self.inner.backlog.watch(longest, running, &stop).await;
     }
 
@@ -196,7 +196,9 @@ impl Proxy {
         self.inner.admission.waiting()
     }
 
-    pub(crate) fn metrics(&self) -> &Metrics {
+    /// What requests that run are counted by.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
         &self.inner.parts.metrics
     }
 

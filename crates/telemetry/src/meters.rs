@@ -42,10 +42,19 @@ pub struct Reading {
     pub name: String,
     /// What it is, in a sentence.
     pub help: String,
-    /// Whether it only ever grows.
-    pub is_counter: bool,
-    /// Its values, by their labels.
-    pub values: Vec<(Vec<KeyValue>, u64)>,
+    /// What it stands at.
+    pub values: Values,
+}
+
+/// What something stands at.
+#[derive(Debug, Clone)]
+pub enum Values {
+    /// What only ever grows, by its labels.
+    Counts(Vec<(Vec<KeyValue>, u64)>),
+    /// What comes and goes, by its labels.
+    Levels(Vec<(Vec<KeyValue>, u64)>),
+    /// Seconds.
+    Seconds(f64),
 }
 
 /// Reads what the parts count.
@@ -133,15 +142,26 @@ impl Worker {
         let meter = self.provider.meter_with_scope(self.scope.clone());
         for reading in source.read() {
             let name = format!("gateway.{}", reading.name);
-            let look = look_of(source.clone(), reading.name);
-            if reading.is_counter {
-                let counter = meter.u64_observable_counter(name);
-                let counter = counter.with_description(reading.help);
-                counter.with_callback(look).build();
-            } else {
-                let gauge = meter.u64_observable_gauge(name);
-                let gauge = gauge.with_description(reading.help);
-                gauge.with_callback(look).build();
+            let look = Look {
+                source: source.clone(),
+                name: reading.name,
+            };
+            match reading.values {
+                Values::Counts(_) => {
+                    let counter = meter.u64_observable_counter(name);
+                    let counter = counter.with_description(reading.help);
+                    counter.with_callback(look.at_counts()).build();
+                }
+                Values::Levels(_) => {
+                    let gauge = meter.u64_observable_gauge(name);
+                    let gauge = gauge.with_description(reading.help);
+                    gauge.with_callback(look.at_counts()).build();
+                }
+                Values::Seconds(_) => {
+                    let gauge = meter.f64_observable_gauge(name).with_unit("s");
+                    let gauge = gauge.with_description(reading.help);
+                    gauge.with_callback(look.at_seconds()).build();
+                }
             }
         }
     }
@@ -157,12 +177,33 @@ impl Worker {
     }
 }
 
-/// Tells the values of one name. A source has them only in a look at all, which takes microseconds, once an interval.
-fn look_of(source: Arc<impl Source>, name: String) -> impl Fn(&dyn AsyncInstrument<u64>) {
-    move |seen| {
-        let found = source.read().into_iter().filter(|it| it.name == name);
-        for (labels, value) in found.flat_map(|it| it.values) {
-            seen.observe(value, &labels);
+/// Looks at the values of one name. A source has them only in a look at all, which takes microseconds, once an interval.
+struct Look<S> {
+    source: Arc<S>,
+    name: String,
+}
+
+impl<S: Source> Look<S> {
+    fn values(&self) -> Option<Values> {
+        let mut found = self.source.read().into_iter();
+        Some(found.find(|it| it.name == self.name)?.values)
+    }
+
+    fn at_counts(self) -> impl Fn(&dyn AsyncInstrument<u64>) {
+        move |seen| {
+            if let Some(Values::Counts(values) | Values::Levels(values)) = self.values() {
+                for (labels, value) in values {
+                    seen.observe(value, &labels);
+                }
+            }
+        }
+    }
+
+    fn at_seconds(self) -> impl Fn(&dyn AsyncInstrument<f64>) {
+        move |seen| {
+            if let Some(Values::Seconds(value)) = self.values() {
+                seen.observe(value, &[]);
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 use router::ProviderId;
-use stats::{AttemptRecord, Observer, RequestRecord};
+use stats::{AttemptRecord, Observer, RequestRecord, Usage};
 
 use crate::pace::Pace;
 
@@ -173,14 +173,7 @@ impl RequestMetrics {
             .get_or_create(&of_provider)
             .observe(attempt.elapsed.as_secs_f64());
         if let Some(usage) = attempt.usage {
-            let kinds = [
-                ("prompt", usage.prompt),
-                ("completion", usage.completion),
-                ("cached", usage.cached),
-                ("cache_write", usage.cache_write),
-                ("reasoning", usage.reasoning),
-            ];
-            for (kind, count) in kinds {
+            for (kind, count) in kinds(&usage) {
                 let labels = ByKind {
                     provider: provider.clone(),
                     kind,
@@ -235,6 +228,17 @@ impl Observer for RequestMetrics {
             self.pace(&snapshot, &pace);
         }
     }
+}
+
+/// Tokens by what they are.
+pub(crate) fn kinds(usage: &Usage) -> [(&'static str, u64); 5] {
+    [
+        ("prompt", usage.prompt),
+        ("completion", usage.completion),
+        ("cached", usage.cached),
+        ("cache_write", usage.cache_write),
+        ("reasoning", usage.reasoning),
+    ]
 }
 
 /// What became of a request. A stream that broke had a status of success.

@@ -1,6 +1,6 @@
 //! What the parts count themselves, read when somebody asks.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use access::limit::Shared;
 use budgets::BudgetMetrics;
@@ -20,7 +20,7 @@ use telemetry::{
 use tokio::runtime::Handle;
 use upstream::Connections;
 
-use super::page::Page;
+use super::page::{Label, Page};
 
 /// The parts that are asked.
 pub(crate) struct Gathered {
@@ -88,7 +88,11 @@ impl Gathered {
 
     fn process(&self, page: &mut Page<'_>) -> fmt::Result {
         let version = [("version", Arc::from(env!("CARGO_PKG_VERSION")))];
-        page.gauges("build", "The program that runs; always 1", [(version, 1)])?;
+        page.gauges(
+            "build_info",
+            "The program that runs; always 1",
+            [(version, 1)],
+        )?;
         let tasks = self.runtime.metrics().num_alive_tasks() as u64;
         page.gauge("tasks", "Tasks of the runtime that have not ended", tasks)?;
         page.gauge(
@@ -102,18 +106,27 @@ impl Gathered {
             self.catalog.is_database_up().into(),
         )?;
         let (size, idle) = pool(&self.database);
-        let connections = [
-            ([("state", Arc::from("idle"))], idle),
-            ([("state", Arc::from("used"))], size.saturating_sub(idle)),
-        ];
+        let connections = [("idle", idle), ("used", size.saturating_sub(idle))];
         page.gauges(
             "database_connections",
             "Connections to the database, by state",
-            connections,
+            by("state", connections),
         )
     }
 
     fn proxy(&self, page: &mut Page<'_>) -> fmt::Result {
+        for figure in self.proxy.metrics().figures() {
+            let values = figure.values.into_iter().map(|(labels, value)| {
+                let labels = labels.into_iter();
+                let labels: Vec<Label> = labels.map(|(of, it)| (of, Arc::from(it))).collect();
+                (labels, value)
+            });
+            if figure.is_counter {
+                page.counters(figure.name, figure.help, values)?;
+            } else {
+                page.gauges(figure.name, figure.help, values)?;
+            }
+        }
         let budget = self.proxy.retry_budget();
         let waiting = self.proxy.waiting() as u64;
         page.gauge(
@@ -199,20 +212,15 @@ impl Gathered {
             each(|report| report.in_flight.into()),
         )?;
         let entered = self.health.transitions().providers;
-        page.counter(
-            "provider_transitions_healthy",
-            "Providers that became healthy",
-            entered.healthy,
-        )?;
-        page.counter(
-            "provider_transitions_degraded",
-            "Providers that became degraded",
-            entered.degraded,
-        )?;
-        page.counter(
-            "provider_transitions_unhealthy",
-            "Providers that became unhealthy",
-            entered.unhealthy,
+        let entered = [
+            (State::Healthy.as_str(), entered.healthy),
+            (State::Degraded.as_str(), entered.degraded),
+            (State::Unhealthy.as_str(), entered.unhealthy),
+        ];
+        page.counters(
+            "provider_transitions",
+            "Providers that came into a state, by that state",
+            by("state", entered),
         )
     }
 
@@ -278,10 +286,10 @@ impl Gathered {
             "Request records that wait in the spool",
             stats.spooled(),
         )?;
-        page.gauge(
-            "record_write_lag_milliseconds",
+        page.seconds(
+            "record_write_lag",
             "Age of the oldest record of the last write",
-            stats.last_write_lag_ms(),
+            Duration::from_millis(stats.last_write_lag_ms()),
         )?;
         page.gauge(
             "log_watchers",
@@ -310,41 +318,27 @@ impl Gathered {
                 "Requests served on credit, as budgets could not be looked at",
                 budgets.credits(),
             ),
-            (
-                "budget_refusals_exceeded",
-                "Requests refused since their key's budget is spent",
-                exceeded,
-            ),
-            (
-                "budget_refusals_unavailable",
-                "Requests refused since their key's budget could not be looked at",
-                unavailable,
-            ),
-            (
-                "budget_refusals_unpriced",
-                "Requests refused since their model has no price",
-                unpriced,
-            ),
-            (
-                "budget_warnings_day",
-                "Budgets of a day that were running out",
-                day,
-            ),
-            (
-                "budget_warnings_month",
-                "Budgets of a month that were running out",
-                month,
-            ),
-            (
-                "budget_warnings_overall",
-                "Budgets in all that were running out",
-                total,
-            ),
         ];
         for (name, help, value) in counters {
             page.counter(name, help, value)?;
         }
-        Ok(())
+        page.counters(
+            "budget_refusals",
+            "Requests refused since their key's budget is spent or could not be looked at, or their model has no price",
+            by(
+                "reason",
+                [
+                    ("exceeded", exceeded),
+                    ("unavailable", unavailable),
+                    ("unpriced", unpriced),
+                ],
+            ),
+        )?;
+        page.counters(
+            "budget_warnings",
+            "Budgets that were running out, by the period that they are for",
+            by("period", [("day", day), ("month", month), ("total", total)]),
+        )
     }
 
     fn receivers(&self, page: &mut Page<'_>) -> fmt::Result {
@@ -386,6 +380,14 @@ impl Gathered {
         }
         Ok(())
     }
+}
+
+/// Values by one label.
+fn by<const N: usize>(
+    label: &'static str,
+    values: [(&'static str, u64); N],
+) -> [([Label; 1], u64); N] {
+    values.map(|(of, value)| ([(label, Arc::from(of))], value))
 }
 
 /// Connections of the pool, and how many of them are idle.

@@ -1,25 +1,24 @@
 //! What the document says of every operation below `/api`, which the handlers need not repeat.
 
-use utoipa::{
-    ToSchema,
-    openapi::{
-        Components, ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder, SecurityRequirement,
-        path::{Operation, PathItem},
-        schema::Schema,
-    },
+use utoipa::openapi::{
+    Components, OpenApi, Ref, RefOr, SecurityRequirement,
+    path::{Operation, ParameterIn, PathItem},
+    schema::{ArrayItems, Schema},
 };
 
-use crate::error::ErrorBody;
+use super::answers;
 
-/// Says that operations need the key, what their errors look like, and that a PATCH needs no field.
+/// Says that operations need the key, which errors they answer with, and that a PATCH needs no field.
 pub(super) fn complete(document: &mut OpenApi, scheme: &str) {
     let components = document.components.get_or_insert_with(Components::new);
+    refer_to_entries(components);
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
             name(operation, method, path);
             let none: [String; 0] = [];
             operation.security = Some(vec![SecurityRequirement::new(scheme, none)]);
             describe_answers(operation);
+            name_errors(operation, method);
             if method == "patch" {
                 require_nothing(operation, components);
             }
@@ -60,17 +59,46 @@ fn describe_answers(operation: &mut Operation) {
             response.description = description.to_owned();
         }
     }
-    let content = ContentBuilder::new()
-        .schema(Some(Ref::from_schema_name(ErrorBody::name())))
-        .build();
-    let error = ResponseBuilder::new()
-        .description("An error: see `code` and `message`.")
-        .content("application/json", content)
-        .build();
-    operation
-        .responses
-        .responses
-        .insert("default".to_owned(), RefOr::T(error));
+}
+
+/// Lists the errors that follow from what an operation takes, beside those that its handler names.
+fn name_errors(operation: &mut Operation, method: &str) {
+    let parameters = operation.parameters.as_deref().unwrap_or_default();
+    let takes = |place: ParameterIn| {
+        let mut parameters = parameters.iter();
+        parameters.any(|it| matches!(it, RefOr::T(it) if it.parameter_in == place))
+    };
+    let has_body = operation.request_body.is_some();
+    let by_cause: [(bool, &[&str]); 5] = [
+        (true, &["401", "403", "429", "503"]),
+        (has_body, &["400", "408", "413", "415", "422"]),
+        (takes(ParameterIn::Query), &["422"]),
+        (takes(ParameterIn::Path), &["404"]),
+        (method != "get", &["409"]),
+    ];
+    let answers = &mut operation.responses.responses;
+    let own: Vec<_> = answers.keys().cloned().collect();
+    let causes = by_cause.iter().filter(|(is_one, _)| *is_one);
+    let errors = causes.flat_map(|(_, statuses)| statuses.iter().copied());
+    for status in errors.chain(own.iter().map(String::as_str)) {
+        if let Some(error) = answers::reference(status) {
+            answers.insert(status.to_owned(), RefOr::Ref(error));
+        }
+    }
+}
+
+/// Has pages refer to what they are lists of, instead of saying it again.
+fn refer_to_entries(components: &mut Components) {
+    let names: Vec<_> = components.schemas.keys().cloned().collect();
+    for entry in names {
+        let page = components.schemas.get_mut(&format!("Page_{entry}"));
+        if let Some(RefOr::T(Schema::Object(page))) = page
+            && let Some(RefOr::T(Schema::Array(data))) = page.properties.get_mut("data")
+        {
+            let items = Ref::from_schema_name(entry);
+            data.items = ArrayItems::RefOrSchema(Box::new(RefOr::Ref(items)));
+        }
+    }
 }
 
 /// Gives a merge patch a schema of its own: that of its input, of which nothing is required.

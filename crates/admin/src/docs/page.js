@@ -63,7 +63,7 @@ function curl(method, path, operation, schemas) {
   const lines = ["curl -sS"];
   if (method !== "get") lines[0] += ` -X ${method.toUpperCase()}`;
   lines[0] += ` "${location.origin}${path}"`;
-  if (operation.security) lines.push(`  -H "Authorization: Bearer $GATEWAY_ADMIN_KEY"`);
+  if (operation.security.length && operation.security.every((scheme) => Object.keys(scheme).length)) lines.push(`  -H "Authorization: Bearer $GATEWAY_ADMIN_KEY"`);
   const content = Object.values((operation.requestBody || {}).content || {})[0];
   if (content) {
     const body = method === "patch" ? { enabled: false } : example(content.schema, schemas) || {};
@@ -72,14 +72,15 @@ function curl(method, path, operation, schemas) {
   return lines.join(" \\\n");
 }
 
-function answers(operation) {
-  return Object.entries(operation.responses || {}).map(([status, response]) => {
+function answers(operation, responses) {
+  return Object.entries(operation.responses || {}).map(([status, told]) => {
+    const response = told.$ref ? responses[refName(told.$ref)] : told;
     const content = Object.values(response.content || {})[0];
     return [status, content ? typeOf(content.schema) : "", false, response.description];
   });
 }
 
-function operationNode(method, path, operation, schemas) {
+function operationNode(method, path, operation, { schemas = {}, responses = {} }) {
   const summary = element("summary", {},
     element("span", { class: `method ${method}` }, method.toUpperCase()), code(path), " ",
     element("span", { class: "soft" }, operation.summary || ""));
@@ -90,7 +91,7 @@ function operationNode(method, path, operation, schemas) {
   if (parameters.length) body.append(element("h4", {}, "Parameters"), table(parameters));
   const content = Object.values((operation.requestBody || {}).content || {})[0];
   if (content) body.append(element("h4", {}, "Body"), element("p", {}, typeOf(content.schema)));
-  body.append(element("h4", {}, "Answers"), table(answers(operation)));
+  body.append(element("h4", {}, "Answers"), table(answers(operation, responses)));
   body.append(element("pre", {}, curl(method, path, operation, schemas)));
   return element("details", {}, summary, body);
 }
@@ -108,7 +109,7 @@ function render(api) {
     for (const [path, item] of Object.entries(api.paths))
       for (const method of METHODS)
         if (item[method] && (item[method].tags || []).includes(tag.name))
-          section.append(operationNode(method, path, item[method], schemas));
+          section.append(operationNode(method, path, item[method], api.components || {}));
     main.append(section);
   }
   for (const [name, schema] of Object.entries(schemas))

@@ -56,6 +56,11 @@ function options(lines, format, width) {
   };
 }
 
+/** While the pointer is elsewhere the legend tells the latest values. */
+function tellLatest(plot) {
+  if ((plot.cursor.left ?? -1) < 0) plot.setLegend({ idx: plot.data[0].length - 1 }, false);
+}
+
 /**
  * `times` in seconds; each line is `{ label, colour, values, fill }`, the colour by its name in the style sheet. `format` writes
  * a value, `summary` tells in words what the picture shows.
@@ -68,6 +73,7 @@ export function Chart({ times, lines, format, summary }) {
   useEffect(() => {
     const node = place.current;
     plot.current = new uPlot(options(lines, format, node.clientWidth || 400), data, node);
+    plot.current.over.addEventListener("mouseleave", () => tellLatest(plot.current));
     const watch = new ResizeObserver(() => plot.current.setSize({ width: node.clientWidth, height: HEIGHT }));
     watch.observe(node);
     return () => {
@@ -76,6 +82,9 @@ export function Chart({ times, lines, format, summary }) {
     };
   }, [colours]);
   // New values go into the picture that is there, so that what the pointer shows stays.
-  useEffect(() => plot.current.setData(data), [times, lines]);
+  useEffect(() => {
+    plot.current.setData(data);
+    tellLatest(plot.current);
+  }, [times, lines]);
   return html`<div class="chart" ref=${place} role="img" aria-label=${summary}></div>`;
 }

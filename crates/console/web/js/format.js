@@ -18,6 +18,8 @@ export const short = (value) => or(value, (it) => compact.format(it));
 export const percent = (value) => or(value, (it) => percents.format(it));
 export const time = (value) => or(value, (it) => instant.format(new Date(it)));
 export const clockTime = (value) => or(value, (it) => clock.format(new Date(it)));
+/** The time, with the day where that is another than today. */
+export const moment = (value) => (value && new Date(value).toDateString() !== new Date().toDateString() ? time(value) : clockTime(value));
 
 /** Milliseconds, as seconds where they are many. */
 export const duration = (value) =>

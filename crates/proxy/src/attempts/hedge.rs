@@ -38,6 +38,7 @@ pub(crate) mod outcome {
     pub(crate) const FAILED: &str = "failed";
     /// It was not sent, since the budget was spent.
     pub(crate) const UNPAID: &str = "unpaid";
+    pub(crate) const ALL: [&str; 5] = [SENT, WON, LOST, FAILED, UNPAID];
 }
 
 /// How long `candidate` may let this request wait alone; `None` where it is not hedged.

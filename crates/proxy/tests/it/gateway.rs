@@ -12,8 +12,7 @@ use health::{
 };
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
-use prometheus_client::{encoding::text::encode, registry::Registry};
-use proxy::{Body, Metrics, Parts, Proxy, TokenCounter, Tokenizer};
+use proxy::{Body, Label, Metrics, Parts, Proxy, TokenCounter, Tokenizer};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, DatabaseConnection};
 use serde_json::{Value, json};
 use simulator::{Simulator, SimulatorSettings};
@@ -148,8 +147,7 @@ impl Setup {
         };
         let (catalog, _) = Catalog::load(settings).await.unwrap();
         let (recorder, records) = Recorder::channel(64);
-        let mut registry = Registry::default();
-        let metrics = Arc::new(Metrics::new(&mut registry));
+        let metrics = Arc::<Metrics>::default();
         let cut = CancellationToken::new();
         let proxy = Proxy::new(Parts {
             catalog: catalog.clone(),
@@ -170,7 +168,6 @@ impl Setup {
             database,
             health,
             records,
-            registry,
             cut,
             _directory: directory,
         }
@@ -266,7 +263,6 @@ pub(crate) struct Gateway {
     pub(crate) database: DatabaseConnection,
     pub(crate) health: Health,
     records: mpsc::Receiver<RequestRecord>,
-    registry: Registry,
     /// Ends the streams that still run.
     pub(crate) cut: CancellationToken,
     _directory: tempfile::TempDir,
@@ -423,22 +419,20 @@ impl Gateway {
 
     /// How many panics the metrics tell of.
     pub(crate) fn panics(&self) -> u64 {
-        self.metric("panics_total")
+        self.metric("panics", &[])
     }
 
-    /// What a counter stands at, 0 if it was never counted; named with its labels.
-    pub(crate) fn metric(&self, name: &str) -> u64 {
-        let mut text = String::new();
-        encode(&mut text, &self.registry).unwrap();
-        let told = text
-            .lines()
-            .find_map(|it| it.strip_prefix(name)?.strip_prefix(' '));
-        told.map_or(0, |count| count.parse().unwrap())
+    /// What a counter stands at, by name and label.
+    pub(crate) fn metric(&self, name: &str, labels: &[Label]) -> u64 {
+        let figures = self.proxy.metrics().figures();
+        let figure = figures.into_iter().find(|it| it.name == name).unwrap();
+        let mut values = figure.values.into_iter();
+        values.find(|(of, _)| of == labels).unwrap().1
     }
 
     /// How many hedges had that outcome.
-    pub(crate) fn hedges(&self, outcome: &str) -> u64 {
-        self.metric(&format!("hedges_total{{outcome=\"{outcome}\"}}"))
+    pub(crate) fn hedges(&self, outcome: &'static str) -> u64 {
+        self.metric("hedges", &[("outcome", outcome)])
     }
 
     pub(crate) fn health_of(&self, index: usize) -> (ProviderReport, AssociationReport) {

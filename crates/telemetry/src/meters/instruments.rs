@@ -1,6 +1,7 @@
 //! What is counted of requests that have ended.
 //!
-//! Names, attributes and boundaries are those of <https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/>. Towards
+//! Names, attributes and boundaries are those of <https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/> and
+//! <https://opentelemetry.io/docs/specs/semconv/http/http-metrics/>. Towards
 //! a provider the gateway is the client, towards its own clients the server. Attributes are bounded: models are named as
 //! they are configured, never as a client wrote them.
 
@@ -15,6 +16,7 @@ use stats::{AttemptRecord, RequestRecord};
 use crate::{
     conventions::{operation, server, vendor},
     pace::Pace,
+    requests::kinds,
 };
 
 /// Stands for a model that is not configured (any more).
@@ -24,6 +26,10 @@ const NANO: f64 = 1e-9;
 /// Seconds of an operation.
 const DURATIONS: [f64; 14] = [
     0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
+];
+/// Seconds of a request, as of any server.
+const HTTP: [f64; 14] = [
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
 /// Tokens.
 const TOKENS: [f64; 14] = [
@@ -56,7 +62,9 @@ pub(super) struct Instruments {
     catalog: Catalog,
     operations: Histogram<f64>,
     tokens: Histogram<u64>,
+    kinds: Counter<u64>,
     requests: Histogram<f64>,
+    http: Histogram<f64>,
     first_token: Histogram<f64>,
     each_token: Histogram<f64>,
     cost: Counter<f64>,
@@ -82,6 +90,18 @@ impl Instruments {
                 .with_unit("{token}")
                 .with_boundaries(TOKENS.to_vec())
                 .build(),
+            kinds: meter
+                .u64_counter("gateway.tokens")
+                .with_description(
+                    "Tokens used, by kind; cached and cache_write are among prompt, reasoning among completion",
+                )
+                .with_unit("{token}")
+                .build(),
+            http: seconds(
+                "http.server.request.duration",
+                "From the arrival of a request to the end of its answer",
+                &HTTP,
+            ),
             requests: seconds(
                 "gen_ai.server.request.duration",
                 "From the arrival of a request to the end of its answer",
@@ -114,7 +134,9 @@ impl Instruments {
         let attributes = of_request(record, operation, &snapshot);
         let error = record.error_class.map(failure);
         let ended: Vec<_> = attributes.iter().cloned().chain(error).collect();
-        self.requests.record(record.latency.as_secs_f64(), &ended);
+        let took = record.latency.as_secs_f64();
+        self.requests.record(took, &ended);
+        self.http.record(took, &of_http(record));
         if let Some(pace) = Pace::of(record) {
             self.first_token
                 .record(pace.first.as_secs_f64(), &attributes);
@@ -135,6 +157,10 @@ impl Instruments {
             for (kind, tokens) in [("input", usage.prompt), ("output", usage.completion)] {
                 let counted = with(Some(KeyValue::new("gen_ai.token.type", kind)));
                 self.tokens.record(tokens, &counted);
+            }
+            for (kind, tokens) in kinds(&usage) {
+                let counted = with(Some(KeyValue::new("gateway.token.kind", kind)));
+                self.kinds.add(tokens, &counted);
             }
         }
         if let Some(cost) = attempt.cost {
@@ -177,6 +203,18 @@ fn of_request(
     if let Some(attempt) = answered.or(record.attempts.last()) {
         attributes.extend(of_provider(attempt, snapshot));
     }
+    attributes
+}
+
+/// What any HTTP server tells of a request. TLS may end before the gateway, so the scheme is not its to tell.
+fn of_http(record: &RequestRecord) -> Vec<KeyValue> {
+    let status = i64::from(record.status_code);
+    let mut attributes = vec![
+        KeyValue::new("http.request.method", record.method),
+        KeyValue::new("http.route", record.endpoint),
+        KeyValue::new("http.response.status_code", status),
+    ];
+    attributes.extend(record.error_class.map(failure));
     attributes
 }
 

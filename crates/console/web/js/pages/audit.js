@@ -3,6 +3,7 @@ import { get, query } from "../api.js";
 import { time } from "../format.js";
 import { t } from "../i18n.js";
 import { Dialog, Empty, Head, Loaded, useData } from "../ui.js";
+import { action, object } from "../words.js";
 
 const written = (value) => (value ? JSON.stringify(value, null, 2) : t("nothing"));
 
@@ -26,16 +27,16 @@ export function Audit() {
               <tbody>${page.data.map(
                 (one) => html`<tr class="opens" onClick=${() => setOpen(one)}>
                   <td class="nowrap">${time(one.created_at)}</td><td>${one.actor}</td>
-                  <td><button type="button" class="plain" onClick=${() => setOpen(one)}>${one.action}</button></td>
-                  <td>${one.object_type} ${one.object_name ?? one.object_id ?? ""}</td><td>${one.ip_address}</td>
+                  <td><button type="button" class="plain" onClick=${() => setOpen(one)}>${action(one.action)}</button></td>
+                  <td>${object(one.object_type)} ${one.object_name ?? one.object_id ?? ""}</td><td>${one.ip_address}</td>
                 </tr>`,
               )}</tbody>
             </table></div>
-            <div class="row">
+            ${(pages.length > 1 || page.next) && html`<div class="row">
               <button type="button" disabled=${pages.length === 1} onClick=${() => setPages(pages.slice(0, -1))}>${t("Newer")}</button>
               <button type="button" disabled=${!page.next} onClick=${() => setPages([...pages, page.next])}>${t("Older")}</button>
-            </div>`}<//></section>
-    ${open && html`<${Dialog} title=${`${open.action} · ${open.object_type} ${open.object_name ?? ""}`} onClose=${() => setOpen(null)}>
+            </div>`}`}<//></section>
+    ${open && html`<${Dialog} title=${`${object(open.object_type)} ${open.object_name ?? ""} · ${action(open.action)}`} onClose=${() => setOpen(null)}>
       <h3>${t("Before")}</h3><pre>${written(open.before)}</pre>
       <h3>${t("After")}</h3><pre>${written(open.after)}</pre>
     <//>`}`;

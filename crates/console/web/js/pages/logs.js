@@ -1,6 +1,6 @@
 import { html, useEffect, useState } from "../../vendor/preact.js";
 import { all, follow, get, query } from "../api.js";
-import { clockTime, count, duration, short, time, unpriced, usd } from "../format.js";
+import { count, duration, moment, short, time, unpriced, usd } from "../format.js";
 import { t } from "../i18n.js";
 import { Badge, Dialog, Empty, Head, Loaded, Segments, Status, useData } from "../ui.js";
 
@@ -107,8 +107,10 @@ function Entry({ id, providers, onClose }) {
 
 const KINDS = { "": t("All"), false: t("Whole"), true: t("Streams") };
 
+const EVERYTHING = { model: "", provider_id: "", key: "", status_code: "", stream: "", request_id: "", text: "", from: "", to: "" };
+
 export function Logs({ query: given }) {
-  const [filter, setFilter] = useState({ model: given.model ?? "", provider_id: given.provider_id ?? "", key: given.key ?? "", status_code: "", stream: "", request_id: given.request_id ?? "", text: given.text ?? "", from: "", to: "" });
+  const [filter, setFilter] = useState({ ...EVERYTHING, ...given });
   const [pages, setPages] = useState([null]);
   const [live, setLive] = useState(true);
   const [open, setOpen] = useState(null);
@@ -125,6 +127,10 @@ export function Logs({ query: given }) {
   const set = (name, value) => {
     setPages([null]);
     setFilter({ ...filter, [name]: value });
+  };
+  const clear = () => {
+    setPages([null]);
+    setFilter(EVERYTHING);
   };
   const field = (name, label, control) => html`<div class="field"><label for=${`filter-${name}`}>${label}</label>${control(`filter-${name}`)}</div>`;
   const choice = (name, label, options) =>
@@ -143,6 +149,7 @@ export function Logs({ query: given }) {
       ${entry("request_id", t("Request id"))}
       ${entry("text", t("Text"), { type: "search", maxlength: 100, title: t("In the model, provider, error, key or request id") })}
       ${entry("from", t("From"), { type: "datetime-local" })}${entry("to", t("To"), { type: "datetime-local" })}
+      ${filtered && html`<button type="button" onClick=${clear}>${t("Clear the filters")}</button>`}
     </div></section>
     ${tail.leftOut > 0 && html`<div class="note warn" role="status">${t("{count} requests came too fast to be shown.", { count: count(tail.leftOut) })}</div>`}
     <section class="card"><${Loaded} of=${list}>${(page) => {
@@ -159,7 +166,7 @@ export function Logs({ query: given }) {
               <thead><tr><th>${t("Time")}</th><th>${t("Status")}</th><th>${t("Model")}</th><th>${t("Provider")}</th><th>${t("Key")}</th><th class="number">${t("Attempts")}</th><th class="number">${t("Latency")}</th><th class="number">${t("First token")}</th><th class="number">${t("Tokens")}</th><th class="number">${t("Cost")}</th></tr></thead>
               <tbody>${rows.map(
                 (row) => html`<tr class="opens" key=${row.request_id} onClick=${() => setOpen(row.request_id)}>
-                  <td class="nowrap"><button type="button" class="plain" title=${time(row.created_at)}>${clockTime(row.created_at)}</button></td>
+                  <td class="nowrap"><button type="button" class="plain" title=${time(row.created_at)}>${moment(row.created_at)}</button></td>
                   <td class="nowrap"><${Status} code=${row.status_code} /> ${row.error_class && html`<span class="small muted">${row.error_class}</span>`}</td>
                   <td><div class="clip">${row.model}</div></td><td>${providers.get(row.provider_id) ?? "–"}</td><td><div class="clip">${row.user_id}</div></td>
                   <td class="number">${row.attempts.length}</td><td class="number">${duration(row.latency_ms)}</td><td class="number">${duration(row.ttft_ms)}</td>

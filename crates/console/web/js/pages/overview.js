@@ -4,6 +4,7 @@ import { Chart } from "../chart.js";
 import { ago, count, duration, percent, short, unpriced, usd } from "../format.js";
 import { t } from "../i18n.js";
 import { Empty, Head, Loaded, Segments, State, useData } from "../ui.js";
+import { reason } from "../words.js";
 
 /** Within two seconds of its happening a failing provider is to be seen here. */
 const LIVE = 1500;
@@ -79,7 +80,7 @@ function Fleet({ health, providers }) {
             return html`<tr>
               <td><strong>${one.name}</strong></td>
               <td><${State} of=${one.state} enabled=${one.enabled} problem=${one.problem} />
-                ${one.state !== "healthy" && one.enabled && html`<div class="small muted clip" title=${one.last_error ?? one.reason ?? ""}>${one.problem ?? one.last_error ?? one.reason}${one.next_retry_at && ` · ${t("tried again {when}", { when: ago(one.next_retry_at) })}`}</div>`}</td>
+                ${one.state !== "healthy" && one.enabled && html`<div class="small muted clip wide" title=${one.last_error ?? ""}>${[one.problem ?? reason(one.reason), one.last_error].filter(Boolean).join(": ")}${one.next_retry_at && ` · ${t("tried again {when}", { when: ago(one.next_retry_at) })}`}</div>`}</td>
               <td class="number">${count(sums?.requests ?? 0)}</td>
               <td class="number">${percent(sums?.success_rate)}</td>
               <td class="number">${duration(sums?.avg_latency_ms)}</td>

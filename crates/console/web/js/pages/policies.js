@@ -4,11 +4,8 @@ import { count, duration } from "../format.js";
 import { Guards, guardFields, guardsOf } from "../guards.js";
 import { t } from "../i18n.js";
 import { Action, Badge, Check, Declared, Dialog, Empty, FormEnd, Head, Input, Loaded, Select, byName, number, say, useData, useForm } from "../ui.js";
+import { STRATEGIES } from "../words.js";
 
-const STRATEGIES = () => [
-  ["weighted", t("by weight")], ["round_robin", t("in turn")], ["least_latency", t("the quickest")], ["least_busy", t("the least busy")],
-  ["cheapest", t("the cheapest")], ["sticky", t("the same for a session")],
-];
 const CLOCKS = () => [
   ["connect_timeout", t("Seconds to connect")], ["first_content_timeout", t("Seconds to the first token")], ["response_timeout", t("Seconds for a whole answer")],
   ["stream_idle_timeout", t("Seconds between events")], ["total_timeout", t("Seconds over all attempts")], ["hedge_after_ms", t("Milliseconds until a second is tried beside it")],
@@ -36,7 +33,7 @@ function PolicyForm({ model, of, onClose, onDone }) {
   };
   return html`<form class="form" onSubmit=${(event) => form.submit(event, send)}>
     ${of.declared_by && html`<div class="wide note">${t("Declared by {file}: change it there and apply it.", { file: of.declared_by })}</div>`}
-    <${Select} form=${form} name="strategy" label=${t("Who comes first")} options=${STRATEGIES()} />
+    <${Select} form=${form} name="strategy" label=${t("Who comes first")} options=${Object.entries(STRATEGIES)} />
     ${CLOCKS().filter(([name]) => name in of).map(([name, label]) => html`<${Input} form=${form} name=${name} label=${label} type="number" step="any" />`)}
     <div class="wide stack">${switches.map((name) => html`<${Check} form=${form} name=${name} label=${SWITCHES[name]()} />`)}</div>
     <${Guards} form=${form} />
@@ -77,7 +74,7 @@ export function Policies() {
             <thead><tr><th>${t("Model")}</th><th>${t("Who comes first")}</th><th class="number">${t("To connect")}</th><th class="number">${t("First token")}</th><th class="number">${t("Whole answer")}</th>
               <th class="number">${t("Between events")}</th><th class="number">${t("Second beside it")}</th><th class="number">${t("Heartbeats")}</th><th><span class="visually-hidden">${t("Actions")}</span></th></tr></thead>
             <tbody>${rows.map(({ model, policy }) => html`<tr>
-              <td><strong>${model.name}</strong> ${!policy.is_default && html`<${Badge} bare kind="good">${t("set")}<//>`} <${Declared} of=${policy} /></td><td>${STRATEGIES().find(([name]) => name === policy.strategy)?.[1] ?? policy.strategy}</td>
+              <td><strong>${model.name}</strong> ${!policy.is_default && html`<${Badge} bare kind="good">${t("set")}<//>`} <${Declared} of=${policy} /></td><td>${STRATEGIES[policy.strategy] ?? policy.strategy}</td>
               <td class="number">${seconds(policy.connect_timeout)}</td><td class="number">${seconds(policy.first_content_timeout)}</td><td class="number">${seconds(policy.response_timeout)}</td>
               <td class="number">${seconds(policy.stream_idle_timeout)}</td><td class="number">${hedge(policy)}</td><td class="number">${duration(policy.heartbeat_after_ms)}</td>
               <td class="actions"><button type="button" disabled=${!!policy.declared_by} onClick=${() => edit(model)}>${t("Edit")}</button></td>

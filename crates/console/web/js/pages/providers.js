@@ -4,6 +4,7 @@ import { AllChosen, Batch, Chosen, useChosen } from "../batch.js";
 import { ago, duration, time } from "../format.js";
 import { t } from "../i18n.js";
 import { Action, Badge, Check, Confirm, Declared, Dialog, Empty, FormEnd, Head, Input, Loaded, Select, State, byName, number, say, text, useData, useForm } from "../ui.js";
+import { reason } from "../words.js";
 
 const TYPES = ["openai", "anthropic", "gemini", "azure", "bedrock", "vertex"];
 
@@ -112,7 +113,7 @@ function About({ of, health, onClose }) {
   return html`<${Dialog} title=${of.name} onClose=${onClose}>
     <dl>
       <dt>${t("State")}</dt><dd><${State} of=${one?.state} enabled=${of.enabled} problem=${of.problem} /></dd>
-      ${fact(t("Problem"), of.problem)}${fact(t("Why"), one?.reason)}${fact(t("Last error"), one?.last_error)}
+      ${fact(t("Problem"), of.problem)}${fact(t("Why"), one?.reason && reason(one.reason))}${fact(t("Last error"), one?.last_error)}
       ${fact(t("Its status"), one?.last_status_code)}${fact(t("Failures in a row"), one?.error_count)}
       ${fact(t("Tried again"), one?.next_retry_at && time(one.next_retry_at))}
       ${fact(t("Last success"), one?.last_success_at && time(one.last_success_at))}
@@ -126,7 +127,7 @@ function About({ of, health, onClose }) {
         ? html`<p class="muted">${t("None yet.")}</p>`
         : html`<ol class="stack transitions">${data.map((change) => html`<li class="row">
             <span class="muted small nowrap">${time(change.at)}</span><${State} of=${change.from} enabled /><span aria-hidden="true">→</span><${State} of=${change.to} enabled />
-            <span class="small">${[change.reason, change.error].filter(Boolean).join(": ")}</span></li>`)}</ol>`}<//>
+            <span class="small">${[reason(change.reason), change.error].filter(Boolean).join(": ")}</span></li>`)}</ol>`}<//>
     <h3>${t("Models")}</h3>
     <${Loaded} of=${associations}>${(list) => html`<div class="stack">${list.map((association) => {
       const state = one?.associations.find((it) => it.model_provider_id === association.id);
@@ -167,15 +168,15 @@ export function Providers() {
         : html`<${Batch} path="/providers" chosen=${chosen} name=${(one) => one.name} hasWeight more=${{ force: true }} onDone=${list.reload}
               consequence=${t("Their associations with models go with them. Logs and figures stay.")} />
             <div class="scroll" tabindex="0"><table>
-            <thead><tr><th><${AllChosen} chosen=${chosen} rows=${rows} /></th><th>${t("Name")}</th><th>${t("Type")}</th><th>${t("State")}</th><th class="number">${t("Priority")}</th><th class="number">${t("Weight")}</th><th>${t("Last success")}</th><th><span class="visually-hidden">${t("Actions")}</span></th></tr></thead>
+            <thead><tr><th><${AllChosen} chosen=${chosen} rows=${rows} /></th><th>${t("Name")}</th><th>${t("State")}</th><th>${t("Type")}</th><th class="number">${t("Priority")}</th><th class="number">${t("Weight")}</th><th>${t("Last success")}</th><th><span class="visually-hidden">${t("Actions")}</span></th></tr></thead>
             <tbody>${rows.map((one) => {
               const state = states.get(one.id);
               return html`<tr>
                 <td><${Chosen} chosen=${chosen} row=${one} name=${one.name} /></td>
                 <td><button type="button" class="plain" onClick=${() => show({ about: one })}>${one.name}</button> <${Declared} of=${one} /></td>
-                <td><${Badge} bare>${one.type}<//></td>
                 <td><${State} of=${state?.state} enabled=${one.enabled} problem=${one.problem} />
-                  ${(one.problem || (state && state.state !== "healthy")) && html`<div class="small muted clip" title=${one.problem ?? state.last_error ?? ""}>${one.problem ?? state.last_error ?? state.reason}</div>`}</td>
+                  ${(one.problem || (state && state.state !== "healthy")) && html`<div class="small muted clip" title=${one.problem ?? state.last_error ?? ""}>${one.problem ?? [reason(state.reason), state.last_error].filter(Boolean).join(": ")}</div>`}</td>
+                <td><${Badge} bare>${one.type}<//></td>
                 <td class="number">${one.config.priority}</td><td class="number">${one.config.weight}</td>
                 <td class="nowrap">${ago(state?.last_success_at)}</td>
                 <td class="actions">

@@ -3,13 +3,14 @@ import { all, get, query } from "../api.js";
 import { percent } from "../format.js";
 import { t } from "../i18n.js";
 import { Badge, Check, Empty, Head, Loaded, byName, useData } from "../ui.js";
+import { STRATEGIES } from "../words.js";
 
 function Candidates({ of, title, empty }) {
   return html`<section class="card"><header><h2>${title}</h2></header>
     ${of.length === 0
       ? html`<p class="muted">${empty}</p>`
       : html`<div class="scroll" tabindex="0"><table>
-          <thead><tr><th class="number">${t("Order")}</th><th>${t("Provider")}</th><th>${t("Provider's model")}</th><th class="number">${t("Tier")}</th><th class="number">${t("Weight")}</th><th>${t("Comes first")}</th><th>${t("Why")}</th></tr></thead>
+          <thead><tr><th class="number">${t("Order")}</th><th>${t("Provider")}</th><th>${t("Provider's model")}</th><th class="number">${t("Tier")}</th><th class="number">${t("Weight")}</th><th>${t("Share of its tier")}</th><th>${t("Why")}</th></tr></thead>
           <tbody>${of.map(
             (one) => html`<tr>
               <td class="number">${one.position ?? "–"}</td><td><strong>${one.provider}</strong></td><td class="mono">${one.provider_model}</td>
@@ -50,7 +51,7 @@ export function RouteExplorer({ query: given }) {
             <${Loaded} of=${route}>${(found) => found && html`
               ${found.refusal
                 ? html`<div class="note bad" role="status">${t("It would be refused: {reason}", { reason: found.refusal.message })}</div>`
-                : html`<div class="note" role="status">${t("Strategy: {strategy}.", { strategy: found.strategy })} ${found.forced ? t("As no other is left, the first would be tried whatever its health.") : ""}</div>`}
+                : html`<div class="note" role="status">${t("Strategy: {strategy}.", { strategy: STRATEGIES[found.strategy] ?? found.strategy })} ${found.forced ? t("As no other is left, the first would be tried whatever its health.") : ""}</div>`}
               <${Candidates} of=${found.candidates.filter((one) => one.included).sort((one, other) => (one.position ?? 99) - (other.position ?? 99))} title=${t("Tried, in this order")} empty=${t("Nobody")} />
               <${Candidates} of=${found.candidates.filter((one) => !one.included)} title=${t("Left out")} empty=${t("Nobody is left out")} />`}<//>`}<//>`;
 }

@@ -12,7 +12,7 @@ export function Settings() {
       <thead><tr><th>${t("Setting")}</th><th>${t("Value")}</th><th>${t("From")}</th><th>${t("About")}</th></tr></thead>
       <tbody>${data.map(
         (one) => html`<tr><td class="mono">${one.name}</td><td class="mono">${one.value ?? "–"}</td>
-          <td><${Badge} bare kind=${one.source === "default" ? "" : "good"}>${SOURCES[one.source] ?? one.source}<//></td><td class="muted small">${one.about}</td></tr>`,
+          <td><${Badge} bare kind=${one.source === "default" ? "" : "good"}>${SOURCES[one.source] ?? one.source}<//></td><td class="muted small prose">${one.about}</td></tr>`,
       )}</tbody>
     </table></div>`}<//></section>`;
 }

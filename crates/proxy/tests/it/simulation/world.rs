@@ -8,8 +8,7 @@ use catalog::{Catalog, CatalogSettings, Secrets};
 use entities::{api_key, config_version, model, model_provider, price, provider, routing_policy};
 use health::{Health, Moment, ProviderReport};
 use http_body_util::BodyExt;
-use prometheus_client::registry::Registry;
-use proxy::{Metrics, Parts, Proxy, Tokenizer};
+use proxy::{Parts, Proxy, Tokenizer};
 use router::{CandidateId, CandidateState, Standing};
 use sea_orm::{DbBackend, MockDatabase, entity::prelude::DateTimeUtc};
 use serde_json::json;
@@ -110,7 +109,7 @@ async fn run(schedule: &Schedule) -> Run {
         limiter: Arc::new(Limiter::new(tokio::time::Instant::now().into_std())),
         shared: None,
         guards: None,
-        metrics: Arc::new(Metrics::new(&mut Registry::default())),
+        metrics: Arc::default(),
         settings: proxy::Settings::default(),
         counter: Arc::new(Tokenizer),
         cut: CancellationToken::new(),
