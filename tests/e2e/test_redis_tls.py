@@ -97,7 +97,7 @@ def test_certificates_that_cannot_serve_stop_the_start(
     for url, file, told in (
         (server.url, tmp_path / "not.pem", "not.pem: holds no certificate"),
         (server.url, tmp_path / "nowhere.pem", "nowhere.pem: No such file"),
-        (in_clear, authority / "ca.pem", "requires a URL with the `rediss://` scheme"),
+        (in_clear, authority / "ca.pem", "are for an address whose scheme begins with rediss"),
     ):
         with pytest.raises(AssertionError, match=f"gateway: REDIS_CA_FILE: .*{told}"):
             make_gateway(REDIS_URL=url, REDIS_CA_FILE=str(file))

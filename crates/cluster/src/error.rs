@@ -5,7 +5,10 @@
 #[non_exhaustive]
 pub enum Error {
     /// The address cannot be read; it is not repeated, since it may hold a password.
-    #[error("is no address such as redis://host:6379/0 or rediss://:password@host:6379")]
+    #[error(
+        "is no address such as redis://host:6379/0, rediss://:password@host:6379, redis+sentinel://host,host/master or \
+         redis+cluster://host,host"
+    )]
     Url,
     /// The certificates cannot be used.
     #[error("the certificates cannot be used: {0}")]

@@ -12,6 +12,7 @@
 //!
 //! This crate does not choose what is limited, and knows of no request.
 
+mod address;
 mod call;
 mod clock;
 mod error;
@@ -20,6 +21,7 @@ mod keys;
 mod link;
 mod metrics;
 mod outbox;
+mod servers;
 mod settings;
 mod worker;
 

@@ -2,17 +2,14 @@
 
 use std::time::Duration;
 
-use redis::{
-    AsyncConnectionConfig, Client, ErrorKind, RedisError, Script, TlsCertificates, Value,
-    aio::MultiplexedConnection,
-};
-use secrecy::ExposeSecret;
+use redis::{ErrorKind, RedisError, Script, Value};
 use tokio::time::timeout;
 
 use crate::{
     call::{Call, Reply, read},
     error::Error,
     keys,
+    servers::{Connection, Servers},
     settings::Settings,
 };
 use access::limit::Wanted;
@@ -25,46 +22,27 @@ const KEEP_EPOCH: u64 = 600_000;
 /// Makes connections.
 #[derive(Debug)]
 pub(crate) struct Links {
-    client: Client,
+    servers: Servers,
     script: Script,
 }
 
 /// One of them.
 pub(crate) struct Link<'a> {
-    connection: MultiplexedConnection,
+    connection: Connection,
     script: &'a Script,
 }
 
 impl Links {
     pub(crate) fn new(settings: &Settings) -> Result<Self, Error> {
-        let url = settings.url.expose_secret();
-        let client = match &settings.ca {
-            None => Client::open(url).map_err(|_| Error::Url)?,
-            Some(ca) => {
-                Client::open(url).map_err(|_| Error::Url)?;
-                let certificates = TlsCertificates {
-                    client_tls: None,
-                    root_cert: Some(ca.clone()),
-                };
-                Client::build_with_tls(url, certificates)
-                    .map_err(|error| Error::Certificates(error.to_string()))?
-            }
-        };
         Ok(Self {
-            client,
+            servers: Servers::new(settings, PATIENCE)?,
             script: Script::new(include_str!("call.lua")),
         })
     }
 
-    pub(crate) async fn connect(&self) -> Result<Link<'_>, RedisError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE));
-        let connecting = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config);
+    pub(crate) async fn connect(&mut self) -> Result<Link<'_>, RedisError> {
         Ok(Link {
-            connection: in_time(connecting).await?,
+            connection: in_time(self.servers.connect(PATIENCE)).await?,
             script: &self.script,
         })
     }

@@ -116,7 +116,10 @@ impl std::fmt::Debug for State {
 impl Worker {
     /// Works until `stop`. Stop it after the last request has ended.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { links, mut state } = self;
+        let Self {
+            mut links,
+            mut state,
+        } = self;
         let mut pause = FIRST_PAUSE;
         while !stop.is_cancelled() {
             let worked = match stop.run_until_cancelled(links.connect()).await {

@@ -12,39 +12,47 @@ from .process import clean_environment
 from .waiting import wait_for
 
 
+def program(name: str) -> str:
+    """Redis's `server` or `cli`, or Valkey's."""
+    found = shutil.which(f"redis-{name}") or shutil.which(f"valkey-{name}")
+    assert found, f"there is no redis-{name}: install it (on Debian or Ubuntu: apt-get install redis-server)"
+    return found
+
+
 class RedisServer:
     """Runs from the beginning."""
 
-    def __init__(self, authority: Path | None = None) -> None:
-        """With an `authority` it speaks TLS only, as `localhost`."""
+    def __init__(self, authority: Path | None = None, **settings: str | int) -> None:
+        """With an `authority` it speaks TLS only, as `localhost`. `settings` are Redis's own, with `_` for `-`."""
         self._authority = authority
+        self._settings = {name.replace("_", "-"): value for name, value in settings.items()}
         self._folder = tempfile.mkdtemp(prefix="e2e-redis-")
-        self._port = free_port()
+        self.port = free_port()
         self._child: subprocess.Popen[bytes] | None = None
         self.start()
 
     @property
     def url(self) -> str:
-        return f"rediss://localhost:{self._port}" if self._authority else f"redis://127.0.0.1:{self._port}"
+        return f"rediss://localhost:{self.port}" if self._authority else f"redis://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """At the same address as before, empty."""
-        program = shutil.which("redis-server") or shutil.which("valkey-server")
-        assert program, "there is no redis-server: install it (on Debian or Ubuntu: apt-get install redis-server)"
-        options = {"port": self._port, "bind": "127.0.0.1", "dir": self._folder, "save": "", "appendonly": "no"}
+        options = {"port": self.port, "bind": "127.0.0.1", "dir": self._folder, "save": "", "appendonly": "no"}
         if self._authority:
-            options |= {"port": 0, "tls-port": self._port, "tls-auth-clients": "no"}
+            options |= {"port": 0, "tls-port": self.port, "tls-auth-clients": "no"}
             options |= {f"tls-{name}-file": self._authority / f"server.{ending}" for name, ending in (("cert", "pem"), ("key", "key"))}
             options["tls-ca-cert-file"] = self._authority / "ca.pem"
         arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+        for name, value in self._settings.items():
+            arguments += [f"--{name}", *str(value).split()]
         self._child = subprocess.Popen(
-            [program, *arguments], env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            [program("server"), *arguments], env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )
         wait_for(self._listens, "a Redis that listens", seconds=60)
 
     def _listens(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self._port), timeout=5) as plain, self._secure(plain) as connection:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as plain, self._secure(plain) as connection:
                 connection.sendall(b"PING\r\n")
                 return connection.recv(16).startswith(b"+PONG")
         except OSError:

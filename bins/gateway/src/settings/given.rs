@@ -35,7 +35,8 @@ pub(super) struct Given {
     /// Where rows are kept: sqlite://, postgres:// or mysql:// [default: sqlite://data/orchestrator.db?mode=rwc]
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub(super) database_url: Option<String>,
-    /// Redis by which several gateways count limits together: redis:// or rediss:// [default: none]
+    /// Redis by which several gateways count limits together: redis:// or rediss://, also redis+sentinel:// and redis+cluster://
+    /// with hosts parted by commas [default: none]
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
     pub(super) redis_url: Option<String>,
     /// Longest that a request waits for Redis, in seconds; without an answer it is decided here [default: 0.005]
