@@ -15,9 +15,10 @@ from .waiting import wait_for
 class RedisServer:
     """Runs from the beginning."""
 
-    def __init__(self, authority: Path | None = None) -> None:
-        """With an `authority` it speaks TLS only, as `localhost`."""
+    def __init__(self, authority: Path | None = None, password: str = "") -> None:
+        """With an `authority` it speaks TLS only, as `localhost`; with a `password` only to who knows it."""
         self._authority = authority
+        self._password = password
         self._folder = tempfile.mkdtemp(prefix="e2e-redis-")
         self._port = free_port()
         self._child: subprocess.Popen[bytes] | None = None
@@ -25,13 +26,16 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        return f"rediss://localhost:{self._port}" if self._authority else f"redis://127.0.0.1:{self._port}"
+        user = f":{self._password}@" if self._password else ""
+        return f"rediss://{user}localhost:{self._port}" if self._authority else f"redis://{user}127.0.0.1:{self._port}"
 
     def start(self) -> None:
         """At the same address as before, empty."""
         program = shutil.which("redis-server") or shutil.which("valkey-server")
         assert program, "there is no redis-server: install it (on Debian or Ubuntu: apt-get install redis-server)"
         options = {"port": self._port, "bind": "127.0.0.1", "dir": self._folder, "save": "", "appendonly": "no"}
+        if self._password:
+            options["requirepass"] = self._password
         if self._authority:
             options |= {"port": 0, "tls-port": self._port, "tls-auth-clients": "no"}
             options |= {f"tls-{name}-file": self._authority / f"server.{ending}" for name, ending in (("cert", "pem"), ("key", "key"))}
@@ -45,8 +49,8 @@ class RedisServer:
     def _listens(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self._port), timeout=5) as plain, self._secure(plain) as connection:
-                connection.sendall(b"PING\r\n")
-                return connection.recv(16).startswith(b"+PONG")
+                connection.sendall(f"AUTH {self._password}\r\n".encode() if self._password else b"PING\r\n")
+                return connection.recv(16).startswith(b"+OK" if self._password else b"+PONG")
         except OSError:
             return False
 
