@@ -200,7 +200,11 @@ fn same_days(name: &'static str, expected: &Days, stored: &Days) -> Check {
         ),
         Some(first) => format!("{} differ, first {first}", differences.len()),
     };
-    Check::new(name, differences.is_empty() && attempts > 0 && cost > 0, detail)
+    Check::new(
+        name,
+        differences.is_empty() && attempts > 0 && cost > 0,
+        detail,
+    )
 }
 
 #[cfg(test)]
@@ -211,7 +215,8 @@ mod tests {
 
     fn row(id: &str, class: Value) -> Value {
         let tokens = json!({"total": 5, "prompt": 2, "completion": 3});
-        let attempt = json!({"provider_id": 1, "error_class": class, "ms": 7, "tokens": tokens, "cost": 11});
+        let attempt =
+            json!({"provider_id": 1, "error_class": class, "ms": 7, "tokens": tokens, "cost": 11});
         json!({"id": id, "user": "k", "day": "2030-01-01", "attempts": [attempt]})
     }
 
