@@ -108,13 +108,17 @@ def test_fifty_clients_get_of_three_gateways_what_one_would_give_and_redis_may_g
     fleet.wait_for_redis()
     for crowd in troubled:
         crowd.finish()
+    alone = [gateway.metrics()["gateway_limits_decided_alone_total"] for gateway in fleet.gateways]
     afterwards = fleet.crowd("afterwards").come(RPM + 150)
+    tokens_afterwards = fleet.crowd("tokens-afterwards", LARGE).come(RPM - 50)
+    assert alone == [gateway.metrics()["gateway_limits_decided_alone_total"] for gateway in fleet.gateways]
     print([crowd.most_in_a_minute() for crowd in (requests, tokens, requests_meanwhile, tokens_meanwhile, afterwards)])
     assert_exact(requests, requests=RPM)
     assert_exact(tokens, tokens=TPM)
     assert_roughly_held(requests_meanwhile, requests=RPM)
     assert_roughly_held(tokens_meanwhile, tokens=TPM)
     assert_exact(afterwards, requests=RPM)
+    assert_exact(tokens_afterwards, tokens=TPM)
 
 
 def test_so_many_at_a_time_on_all_gateways(fleet: Fleet) -> None:

@@ -141,6 +141,23 @@ def test_a_provider_that_has_had_enough_is_passed_over(
     assert all(len(row["attempts"]) == 1 for row in rows if row["status_code"] == 200), "nothing else was sent"
 
 
+@pytest.mark.parametrize("whose", ["the provider's", "its model's"])
+def test_a_provider_whose_tokens_are_used_up_is_passed_over(
+    make_gateway: MakeGateway, alpha: Simulator, beta: Simulator, whose: str
+) -> None:
+    gateway = make_gateway()
+    stack = Stack.make(gateway)
+    limit = {"tpm": 1000}
+    stack.add(alpha, priority=200, provider_model="large", **(limit if whose == "the provider's" else {"models": {"large": limit}}))
+    stack.add(beta, priority=100)
+    alpha.always(tokens=900, heeds_no_cap=True)
+    # What was reserved is little, what was used is not.
+    served = [chat(gateway.openai(), stack.name)["x-gateway-provider"].split("-")[0] for _ in range(2)]
+    wait_for(lambda: chat(gateway.openai(), stack.name)["x-gateway-provider"].startswith("beta"), "the other provider")
+    assert served[0] == "alpha" and 1 <= alpha.received() <= 3
+    assert all(row["status_code"] == 200 and len(row["attempts"]) == 1 for row in gateway.database.request_logs())
+
+
 @pytest.mark.parametrize(
     ("kind", "headers"),
     [

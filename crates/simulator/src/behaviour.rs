@@ -22,6 +22,9 @@ pub struct Behaviour {
     /// Tokens of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u32>,
+    /// `true`: all of them, whatever cap the request sets, as servers that do not know the field do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heeds_no_cap: Option<bool>,
     /// What the answer is made of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<Content>,

@@ -24,6 +24,7 @@
 //! | `{"text":"..."}` | exactly this text; before `tool_calls` where both are given; `""` for none |
 //! | `{"content":"echo"}`, `"unicode"`, `"lorem"` | the prompt; many scripts, U+2028 and emoji; filler |
 //! | `{"tokens":40}` | so many tokens, an event of a stream each |
+//! | `{"heeds_no_cap":true}` | as many as without the cap that the request sets |
 //! | `{"tool_calls":[{"name":"f","arguments":{}},{"name":"f"}]}` | these calls where tools are offered; `[]` for none |
 //! | `{"calls_again":true}` | calls also right after the results of tools |
 //! | `{"reasoning_tokens":5}`, `{"redacted_reasoning":true}` | thinking, where it is asked for; unreadable thinking |

@@ -102,7 +102,9 @@ pub(crate) fn write(exchange: &Exchange<'_>, ask: &Ask) -> Reply {
         if reply.calls.is_empty() {
             reply.pieces = spoken(exchange, ask);
             stop(&mut reply, &ask.stops);
-            cap(&mut reply, ask.cap);
+            if behaviour.heeds_no_cap != Some(true) {
+                cap(&mut reply, ask.cap);
+            }
         } else {
             // A text of its own before the calls, as many models write one.
             let preamble = behaviour.text.as_deref();

@@ -22,9 +22,11 @@ def program(name: str) -> str:
 class RedisServer:
     """Runs from the beginning."""
 
-    def __init__(self, authority: Path | None = None, **settings: str | int) -> None:
-        """With an `authority` it speaks TLS only, as `localhost`. `settings` are Redis's own, with `_` for `-`."""
+    def __init__(self, authority: Path | None = None, password: str = "", **settings: str | int) -> None:
+        """With an `authority` it speaks TLS only, as `localhost`; with a `password` only to who knows it. `settings` are
+        Redis's own, with `_` for `-`."""
         self._authority = authority
+        self._password = password
         self._settings = {name.replace("_", "-"): value for name, value in settings.items()}
         self._folder = tempfile.mkdtemp(prefix="e2e-redis-")
         self.port = free_port()
@@ -33,11 +35,14 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        return f"rediss://localhost:{self.port}" if self._authority else f"redis://127.0.0.1:{self.port}"
+        user = f":{self._password}@" if self._password else ""
+        return f"rediss://{user}localhost:{self.port}" if self._authority else f"redis://{user}127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """At the same address as before, empty."""
         options = {"port": self.port, "bind": "127.0.0.1", "dir": self._folder, "save": "", "appendonly": "no"}
+        if self._password:
+            options["requirepass"] = self._password
         if self._authority:
             options |= {"port": 0, "tls-port": self.port, "tls-auth-clients": "no"}
             options |= {f"tls-{name}-file": self._authority / f"server.{ending}" for name, ending in (("cert", "pem"), ("key", "key"))}
@@ -53,8 +58,8 @@ class RedisServer:
     def _listens(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=5) as plain, self._secure(plain) as connection:
-                connection.sendall(b"PING\r\n")
-                return connection.recv(16).startswith(b"+PONG")
+                connection.sendall(f"AUTH {self._password}\r\n".encode() if self._password else b"PING\r\n")
+                return connection.recv(16).startswith(b"+OK" if self._password else b"+PONG")
         except OSError:
             return False
 

@@ -114,6 +114,11 @@ async fn caps_stops_and_counts_shape_the_answer() {
         assert_eq!(body["choices"][0]["message"]["content"], text, "{extra}");
         assert_eq!(body["choices"][0]["finish_reason"], finish, "{extra}");
     }
+    let heedless = r#"[[sim:{"tokens":50,"heeds_no_cap":true}]]"#;
+    let body = json!({"messages": [{"role": "user", "content": heedless}], "max_tokens": 10});
+    let body = post_chat(&sim, body).await.json();
+    assert_eq!(body["usage"]["completion_tokens"], 50);
+    assert_eq!(body["choices"][0]["finish_reason"], "stop");
     let usage = post_chat(&sim, json!({"reasoning_effort": "low"}))
         .await
         .json()["usage"]

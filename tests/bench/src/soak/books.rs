@@ -19,25 +19,28 @@ const ROWS: Query = Query {
 const PROVIDERS: Query = Query {
     postgres: "SELECT json_build_object('who', provider_id, 'day', date, 'sums', json_build_array(total_requests, \
                success_requests, failed_requests, total_tokens, prompt_tokens, completion_tokens, \
-               response_ms_total)) FROM provider_stats",
+               coalesce(cost, 0), response_ms_total)) FROM provider_stats",
     sqlite: "SELECT json_object('who', provider_id, 'day', substr(date, 1, 10), 'sums', json_array(total_requests, \
              success_requests, failed_requests, total_tokens, prompt_tokens, completion_tokens, \
-             response_ms_total)) FROM provider_stats",
+             coalesce(cost, 0), response_ms_total)) FROM provider_stats",
 };
 const KEYS: Query = Query {
     postgres: "SELECT json_build_object('who', key_name, 'day', date, 'sums', json_build_array(total_requests, \
-               success_requests, failed_requests, total_tokens, prompt_tokens, completion_tokens, 0)) FROM key_usage",
+               success_requests, failed_requests, total_tokens, prompt_tokens, completion_tokens, \
+               coalesce(cost, 0), 0)) FROM key_usage",
     sqlite: "SELECT json_object('who', key_name, 'day', substr(date, 1, 10), 'sums', json_array(total_requests, \
-             success_requests, failed_requests, total_tokens, prompt_tokens, completion_tokens, 0)) FROM key_usage",
+             success_requests, failed_requests, total_tokens, prompt_tokens, completion_tokens, \
+             coalesce(cost, 0), 0)) FROM key_usage",
 };
 
-const FIELDS: [&str; 7] = [
+const FIELDS: [&str; 8] = [
     "requests",
     "successes",
     "failures",
     "tokens",
     "prompt tokens",
     "completion tokens",
+    "nano-dollars",
     "milliseconds",
 ];
 
@@ -133,6 +136,7 @@ fn days(rows: &[Value]) -> (Days, Days) {
                 token("total"),
                 token("prompt"),
                 token("completion"),
+                attempt["cost"].as_i64().unwrap_or_default(),
                 ms,
             ];
             add(
@@ -140,7 +144,7 @@ fn days(rows: &[Value]) -> (Days, Days) {
                 (text(&attempt["provider_id"]), day.clone()),
                 &sums,
             );
-            sums[6] = 0;
+            sums[7] = 0;
             add(&mut keys, (text(&row["user"]), day.clone()), &sums);
         }
     }
@@ -187,12 +191,20 @@ fn same_days(name: &'static str, expected: &Days, stored: &Days) -> Check {
             }
         }
     }
-    let attempts: i64 = expected.values().map(|sums| sums[0]).sum();
+    let all_of = |field: usize| expected.values().map(|sums| sums[field]).sum::<i64>();
+    let (attempts, cost) = (all_of(0), all_of(6));
     let detail = match differences.first() {
-        None => format!("{} days, {attempts} attempts", all.len()),
+        None => format!(
+            "{} days, {attempts} attempts, {cost} nano-dollars",
+            all.len()
+        ),
         Some(first) => format!("{} differ, first {first}", differences.len()),
     };
-    Check::new(name, differences.is_empty() && attempts > 0, detail)
+    Check::new(
+        name,
+        differences.is_empty() && attempts > 0 && cost > 0,
+        detail,
+    )
 }
 
 #[cfg(test)]
@@ -203,7 +215,8 @@ mod tests {
 
     fn row(id: &str, class: Value) -> Value {
         let tokens = json!({"total": 5, "prompt": 2, "completion": 3});
-        let attempt = json!({"provider_id": 1, "error_class": class, "ms": 7, "tokens": tokens});
+        let attempt =
+            json!({"provider_id": 1, "error_class": class, "ms": 7, "tokens": tokens, "cost": 11});
         json!({"id": id, "user": "k", "day": "2030-01-01", "attempts": [attempt]})
     }
 
@@ -247,13 +260,15 @@ mod tests {
         ];
         let (providers, keys) = days(&rows);
         let day = |who: &str| (who.to_owned(), "2030-01-01".to_owned());
-        assert_eq!(providers[&day("1")], [3, 2, 1, 15, 6, 9, 21]);
-        assert_eq!(keys[&day("k")], [3, 2, 1, 15, 6, 9, 0]);
-        let told = json!({"who": 1, "day": "2030-01-01", "sums": [3, 2, 1, 15, 6, 9, 21]});
+        assert_eq!(providers[&day("1")], [3, 2, 1, 15, 6, 9, 33, 21]);
+        assert_eq!(keys[&day("k")], [3, 2, 1, 15, 6, 9, 33, 0]);
+        let told = json!({"who": 1, "day": "2030-01-01", "sums": [3, 2, 1, 15, 6, 9, 33, 21]});
         assert!(same_days("n", &providers, &stored(std::slice::from_ref(&told))).holds);
-        let mut other = told;
-        other["sums"][3] = json!(16);
-        assert!(!same_days("n", &providers, &stored(&[other])).holds);
+        for field in [3, 6] {
+            let mut other = told.clone();
+            other["sums"][field] = json!(34);
+            assert!(!same_days("n", &providers, &stored(&[other])).holds);
+        }
         assert!(!same_days("n", &providers, &Days::new()).holds);
     }
 }

@@ -42,11 +42,12 @@ pub(crate) struct Changes {
     models: Vec<i64>,
 }
 
-/// Clocks short enough for hanging providers to be given up while the soak runs.
+/// Clocks short enough for hanging providers to be given up while the soak runs; what is slow is raced, what breaks off
+/// resumed.
 fn policy(strategy: &str) -> Value {
     json!({
         "strategy": strategy, "connect_timeout": 1.0, "first_content_timeout": 1.5, "response_timeout": 3.0,
-        "stream_idle_timeout": 1.5, "total_timeout": 12.0,
+        "stream_idle_timeout": 1.5, "total_timeout": 12.0, "hedge_after_ms": 400, "verified_resume": true,
     })
 }
 
@@ -71,7 +72,14 @@ impl Changes {
             let base_url = format!("{}{base}", simulator.origin());
             let config = json!({"base_url": base_url, "api_key": PROVIDER_KEY});
             let provider = json!({"name": name, "type": kind, "config": config});
-            providers.push(admin.create("/api/providers", &provider).await?);
+            let provider = admin.create("/api/providers", &provider).await?;
+            // Of so many digits that a sum of floats would be another.
+            let price = json!({
+                "provider_id": provider, "model_pattern": "*", "input": format!("{provider}.234567891"),
+                "output": format!("1{provider}.345678912"), "per_request": "0.000000007",
+            });
+            admin.create("/api/prices", &price).await?;
+            providers.push(provider);
         }
         let mut models = Vec::new();
         for (name, served_by) in [("soak-a", &providers[..]), ("soak-b", &providers[1..])] {
