@@ -17,11 +17,11 @@ use crate::{address::Address, error::Error, settings::Settings};
 /// How it is found.
 pub(crate) enum Servers {
     /// It has this address.
-    One(Client),
+    One(Box<Client>),
     /// Sentinels tell, each time: it is another one after a failover.
     Sentinels(Box<SentinelClient>),
     /// It is the node that has the keys' slot, at the time.
-    Cluster(ClusterClient),
+    Cluster(Box<ClusterClient>),
 }
 
 impl std::fmt::Debug for Servers {
@@ -52,9 +52,10 @@ impl Servers {
         }
         let servers = match address {
             Address::Server(info) => match certificates {
-                Some(certificates) => Client::build_with_tls(*info, certificates).map(Self::One),
-                None => Client::open(*info).map(Self::One),
-            },
+                Some(certificates) => Client::build_with_tls(*info, certificates),
+                None => Client::open(*info),
+            }
+            .map(|client| Self::One(Box::new(client))),
             Address::Sentinels { sentinels, master } => {
                 sentinels_of(&sentinels, &master, certificates)
                     .map(|client| Self::Sentinels(Box::new(client)))
@@ -66,7 +67,9 @@ impl Servers {
                 if let Some(certificates) = certificates {
                     builder = builder.certs(certificates);
                 }
-                builder.build().map(Self::Cluster)
+                builder
+                    .build()
+                    .map(|client| Self::Cluster(Box::new(client)))
             }
         };
         servers.map_err(refused)
@@ -77,7 +80,7 @@ impl Servers {
             .set_connection_timeout(Some(patience))
             .set_response_timeout(Some(patience));
         let client = match self {
-            Self::One(client) => client.clone(),
+            Self::One(client) => Client::clone(client),
             Self::Sentinels(client) => client.async_get_client().await?,
             Self::Cluster(client) => {
                 let connection = client.get_async_connection().await?;
