@@ -198,14 +198,6 @@ pub(crate) async fn run<'a>(
     }
 }
 
-/// Lets `future` take the time that is left.
-async fn within<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
-    match deadline {
-        Some(deadline) => timeout_at(deadline.into(), future).await.ok(),
-        None => Some(future.await),
-    }
-}
-
 /// Waits, unless the deadline comes first.
 async fn wait(pause: Duration, deadline: Option<Instant>) -> bool {
     if deadline.is_some_and(|deadline| deadline.saturating_duration_since(now()) <= pause) {
