@@ -16,7 +16,6 @@ use catalog::{Provider, Snapshot};
 use health::{Health, InFlight};
 use protocol::Refusal;
 use router::{Dice, Plan, RetryBudget, Step, Verdict};
-use tokio::time::timeout_at;
 
 pub(crate) use self::hedge::outcome as hedge_outcome;
 use self::{failures::Failures, hedge::Race, leg::Asked};
@@ -24,7 +23,7 @@ use crate::{
     admission::{Full, Slots},
     answer::Answered,
     ask::Ask,
-    clock::now,
+    clock::{now, within},
     count::Counting,
     error::Error,
     exchange::Unprepared,
@@ -196,14 +195,6 @@ pub(crate) async fn run<'a>(
         if verdict == Some(Verdict::ClientGone) {
             return Err(failures.out_of_time());
         }
-    }
-}
-
-/// Lets `future` take the time that is left.
-async fn within<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
-    match deadline {
-        Some(deadline) => timeout_at(deadline.into(), future).await.ok(),
-        None => Some(future.await),
     }
 }
 

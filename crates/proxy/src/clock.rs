@@ -26,3 +26,11 @@ pub(crate) fn wall() -> SystemTime {
 pub(crate) fn utc() -> DateTime<Utc> {
     wall().into()
 }
+
+/// Lets `future` take the time that is left; `None` where that was not enough.
+pub(crate) async fn within<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
+    match deadline {
+        Some(deadline) => tokio::time::timeout_at(deadline.into(), future).await.ok(),
+        None => Some(future.await),
+    }
+}

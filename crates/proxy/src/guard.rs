@@ -5,7 +5,7 @@
 
 mod screen;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use guards::{Guards, Moderation, Streams};
@@ -19,6 +19,7 @@ pub(crate) use self::screen::Screen;
 use crate::{
     answer::Answered,
     attempts::Success,
+    clock,
     error::Error,
     exchange::is_forwarded,
     ledger::Ledger,
@@ -129,6 +130,7 @@ impl<'a> Guard<'a> {
         &self,
         body: &Bytes,
         client: &Client,
+        deadline: Option<Instant>,
         ledger: &Ledger,
     ) -> Result<(), Error> {
         let endpoints = self.endpoints(Stage::Request);
@@ -139,7 +141,8 @@ impl<'a> Guard<'a> {
             None => rewrite_texts(body, Speaker::Client, see),
             Some(form) => rewrite_form_texts(form, body, see),
         })?;
-        let judgement = judge(&endpoints, &text, client).await;
+        let judging = judge(&endpoints, &text, client);
+        let judgement = in_time(judging, deadline, Stage::Request).await?;
         heed(&judgement, Stage::Request, ledger).map_err(|barred| barred.error(Stage::Request))
     }
 
@@ -148,10 +151,11 @@ impl<'a> Guard<'a> {
         &self,
         mut success: Success,
         client: &Arc<Client>,
+        deadline: Option<Instant>,
         ledger: &Ledger,
     ) -> Result<Success, Error> {
         match &mut success.answered {
-            Answered::Whole { body, .. } => self.whole(body, client, ledger).await?,
+            Answered::Whole { body, .. } => self.whole(body, client, deadline, ledger).await?,
             Answered::Stream { moderators, .. } => {
                 let endpoints = self.of_streams();
                 *moderators = (!endpoints.is_empty()).then(|| Moderators {
@@ -165,7 +169,13 @@ impl<'a> Guard<'a> {
     }
 
     /// Makes a whole answer what may be told of it.
-    async fn whole(&self, body: &mut Bytes, client: &Client, ledger: &Ledger) -> Result<(), Error> {
+    async fn whole(
+        &self,
+        body: &mut Bytes,
+        client: &Client,
+        deadline: Option<Instant>,
+        ledger: &Ledger,
+    ) -> Result<(), Error> {
         if let Some(rules) = self.screen.as_ref().and_then(|it| it.rules.as_ref()) {
             let look = |text: &str| screen::look(rules, text);
             let redacted = rewrite_texts(body, Speaker::Model, look);
@@ -178,7 +188,8 @@ impl<'a> Guard<'a> {
             return Ok(());
         }
         let text = said(|see| rewrite_texts(body, Speaker::Model, see))?;
-        let judgement = judge(&endpoints, &text, client).await;
+        let judging = judge(&endpoints, &text, client);
+        let judgement = in_time(judging, deadline, Stage::Response).await?;
         heed(&judgement, Stage::Response, ledger).map_err(|barred| barred.error(Stage::Response))
     }
 
@@ -201,17 +212,32 @@ impl<'a> Guard<'a> {
     }
 }
 
-/// An answer as it may be told by the guards of its request.
+/// An answer as it may be told by the guards of its request, which have until the request's time is over.
 pub(crate) async fn screened(
     guard: Option<&Guard<'_>>,
     success: Success,
     client: &Arc<Client>,
+    deadline: Option<Instant>,
     ledger: &Ledger,
 ) -> Result<Success, Error> {
     match guard {
         None => Ok(success),
-        Some(guard) => Box::pin(guard.answer(success, client, ledger)).await,
+        Some(guard) => Box::pin(guard.answer(success, client, deadline, ledger)).await,
     }
+}
+
+/// Waits for moderation until the request's time is over.
+async fn in_time(
+    judging: impl Future<Output = Judgement>,
+    deadline: Option<Instant>,
+    stage: Stage,
+) -> Result<Judgement, Error> {
+    clock::within(deadline, judging).await.ok_or_else(|| {
+        let message = "the time for the request is over, and moderation has not judged it yet";
+        let mut error = Error::new(ErrorKind::GatewayTimeout, "timeout", message);
+        error.is_final = stage == Stage::Response;
+        error
+    })
 }
 
 /// Why looking at a form ends early.

@@ -21,7 +21,7 @@ use protocol::{Endpoint, Envelope, ErrorKind};
 use router::{BudgetStanding, Capabilities, Plan, ProviderId, RetryBudget, Route, Strategy};
 use stats::Recorder;
 use tokio_util::sync::CancellationToken;
-use upstream::{Client, Clients, NetworkPolicy, TransportSettings};
+use upstream::{Client, NetworkPolicy, TransportSettings};
 
 use crate::{
     admission::{Gate, Slots},
@@ -113,7 +113,7 @@ impl Proxy {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let budget = RetryBudget::new(clock::now());
-        let moderators = Clients::new(parts.catalog.clients().policy());
+        let moderators = parts.catalog.clients().apart();
         let moderator = moderators.get(&TransportSettings::default());
         Self {
             inner: Arc::new(Inner {
@@ -387,11 +387,15 @@ impl Proxy {
         &self,
         guard: Option<&Guard<'_>>,
         body: &Bytes,
+        deadline: Option<Instant>,
         ledger: &Ledger,
     ) -> Result<(), Error> {
         match guard {
             None => Ok(()),
-            Some(guard) => guard.moderate(body, &self.inner.moderator, ledger).await,
+            Some(guard) => {
+                let moderator = &self.inner.moderator;
+                guard.moderate(body, moderator, deadline, ledger).await
+            }
         }
     }
 
@@ -528,7 +532,7 @@ impl Proxy {
                 .await?;
             let charge = self.promise(&request, envelope, estimate, route, allowed.as_deref());
             ledger.charge(charge.await?);
-            self.moderate(guard, body, ledger).await?;
+            self.moderate(guard, body, ask.deadline, ledger).await?;
         } else if !self.inner.budget.try_draw(clock::now()) {
             return Err(rescue::impossible("the retry budget is spent"));
         }
@@ -537,7 +541,8 @@ impl Proxy {
         if self.has_place_now(&result).await {
             result = attempts::run(&tools, &ask, plan()?, ledger).await;
         }
-        let success = guard::screened(guard, result?, &self.inner.moderator, ledger).await?;
+        let success =
+            guard::screened(guard, result?, &self.inner.moderator, ask.deadline, ledger).await?;
         Ok(Answer::Providers {
             as_array: ask.as_array,
             success,

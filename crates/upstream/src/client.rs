@@ -246,6 +246,15 @@ impl Clients {
         }
     }
 
+    /// No client yet; every one will connect as these do, and share no connection with them.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self {
+            dial: self.dial.clone(),
+            ..Self::new(self.policy)
+        }
+    }
+
     /// The connections of all clients made here.
     #[must_use]
     pub fn connections(&self) -> &Arc<Connections> {

@@ -4,6 +4,7 @@
 mod ask;
 mod books;
 mod changes;
+mod descriptors;
 mod providers;
 mod report;
 mod store;
@@ -69,8 +70,8 @@ pub(crate) struct Settings {
 const WARM_UP: Duration = Duration::from_secs(8);
 /// How long rows may take to arrive once the database is back.
 const ARRIVAL: Duration = Duration::from_secs(90);
-/// Descriptors that the pool of database connections may hold or not, three each for SQLite.
-const FILES_SLACK: u64 = 24;
+/// Descriptors of connections that are just being made or closed.
+const FILES_SLACK: u64 = 4;
 /// Tasks of connections that are just being made or closed.
 const TASKS_SLACK: u64 = 8;
 
@@ -227,7 +228,8 @@ impl Soak {
         is_idle: impl Fn(&Sample) -> bool,
     ) -> anyhow::Result<Sample> {
         self.providers.close().await;
-        watch::settle(process, self.admin, self.start, is_idle).await
+        let database = self.store.database();
+        watch::settle(process, database, self.admin, self.start, is_idle).await
     }
 
     /// Takes the database away at intervals until told that it is over; it is there again then.
@@ -252,11 +254,12 @@ impl Soak {
     /// Looks every second.
     fn watch(&self, process: Rc<Spawned>) -> JoinHandle<anyhow::Result<()>> {
         let (admin, start, samples) = (self.admin, self.start, Rc::clone(&self.samples));
+        let store = Arc::clone(&self.store);
         tokio::task::spawn_local(async move {
             let mut ticks = tokio::time::interval(Duration::from_secs(1));
             loop {
                 ticks.tick().await;
-                let sample = watch::look(&process, admin, start).await?;
+                let sample = watch::look(&process, store.database(), admin, start).await?;
                 samples.borrow_mut().push(sample);
             }
         })
@@ -309,7 +312,7 @@ impl Soak {
     }
 
     /// Whether it holds at the end what it held at rest, and its memory did not grow all the while.
-    fn flat(&self, idle: &Sample, rest: &Sample) -> [Check; 3] {
+    fn flat(&self, idle: &Sample, rest: &Sample) -> [Check; 4] {
         let series: Vec<(f64, f64)> = self
             .samples
             .borrow()
@@ -328,6 +331,10 @@ impl Soak {
             Check::new(name, rest <= idle + slack, detail)
         };
         let (files, tasks) = (peak(|sample| sample.files), peak(|sample| sample.tasks));
+        let (pool, most) = (
+            peak(|sample| sample.database_files).max(rest.database_files),
+            self.store.database().most(),
+        );
         [
             Check::new(
                 "memory flat",
@@ -346,6 +353,11 @@ impl Soak {
                 rest.files,
                 FILES_SLACK,
                 files,
+            ),
+            Check::new(
+                "database connections within their pools",
+                pool <= most,
+                format!("up to {pool} descriptors of at most {most}"),
             ),
             back("tasks back", idle.tasks, rest.tasks, TASKS_SLACK, tasks),
         ]

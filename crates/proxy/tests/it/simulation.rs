@@ -13,6 +13,7 @@ mod invariants;
 mod network;
 mod resumed;
 mod schedule;
+mod themes;
 mod told;
 mod world;
 

@@ -52,8 +52,6 @@ pub(crate) struct Resident {
 pub(crate) struct Vitals {
     pub(crate) resident_kb: u64,
     pub(crate) threads: u64,
-    /// Open file descriptors.
-    pub(crate) files: u64,
 }
 
 impl Spawned {
@@ -85,7 +83,8 @@ impl Spawned {
         ))
     }
 
-    fn proc(&self, file: &str) -> anyhow::Result<String> {
+    /// What the kernel tells in a file of its folder.
+    pub(crate) fn proc(&self, file: &str) -> anyhow::Result<String> {
         let path = format!("/proc/{}/{file}", self.child.id());
         std::fs::read_to_string(&path)
             .with_context(|| format!("cannot read {path}: has the process ended?"))
@@ -95,12 +94,22 @@ impl Spawned {
     pub(crate) fn vitals(&self) -> anyhow::Result<Vitals> {
         let status = self.proc("status")?;
         let field = |name| field(&status, name).with_context(|| format!("no {name}"));
-        let folder = format!("/proc/{}/fd", self.child.id());
         Ok(Vitals {
             resident_kb: field("VmRSS:")?,
             threads: field("Threads:")?,
-            files: std::fs::read_dir(folder)?.count() as u64,
         })
+    }
+
+    /// What its descriptors are open on.
+    pub(crate) fn descriptors(&self) -> anyhow::Result<Vec<String>> {
+        let folder = format!("/proc/{}/fd", self.child.id());
+        let entries =
+            std::fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))?;
+        // One that is closed meanwhile is none any more.
+        let links = entries.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        Ok(links
+            .map(|link| link.to_string_lossy().into_owned())
+            .collect())
     }
 
     /// User and system time of all its threads so far.

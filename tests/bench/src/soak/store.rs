@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::descriptors::Database;
 use crate::run::succeed;
 
 /// Which database.
@@ -56,6 +57,14 @@ impl Store {
                 format!("postgres://postgres@127.0.0.1:{}/postgres", server.port)
             }
             Self::Sqlite(file) => format!("sqlite://{}?mode=rwc", file.display()),
+        }
+    }
+
+    /// What connections to it are known by.
+    pub(crate) fn database(&self) -> Database<'_> {
+        match self {
+            Self::Postgres(server) => Database::Port(server.port),
+            Self::Sqlite(file) => Database::File(file),
         }
     }
 

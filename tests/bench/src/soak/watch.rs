@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::descriptors::{self, Database};
 use crate::admin::Admin;
 use crate::run::process::Spawned;
 
@@ -12,7 +13,9 @@ use crate::run::process::Spawned;
 pub(crate) struct Sample {
     pub(crate) seconds: f64,
     pub(crate) resident_kb: u64,
+    /// Descriptors, but for those of database connections.
     pub(crate) files: u64,
+    pub(crate) database_files: u64,
     pub(crate) threads: u64,
     pub(crate) tasks: u64,
     pub(crate) spooled: u64,
@@ -37,15 +40,18 @@ pub(crate) fn metric(text: &str, name: &str) -> Option<u64> {
 /// Looks once.
 pub(crate) async fn look(
     process: &Spawned,
+    database: Database<'_>,
     admin: Admin,
     since: Instant,
 ) -> anyhow::Result<Sample> {
     let vitals = process.vitals()?;
+    let descriptors = descriptors::count(process, database)?;
     let metrics = admin.text("/metrics").await?;
     Ok(Sample {
         seconds: since.elapsed().as_secs_f64(),
         resident_kb: vitals.resident_kb,
-        files: vitals.files,
+        files: descriptors.others,
+        database_files: descriptors.database,
         threads: vitals.threads,
         tasks: metric(&metrics, "gateway_tasks").unwrap_or_default(),
         spooled: metric(&metrics, "gateway_records_spooled").unwrap_or_default(),
@@ -55,13 +61,14 @@ pub(crate) async fn look(
 /// Looks until it is idle, or for as long as patience lasts; the last look.
 pub(crate) async fn settle(
     process: &Spawned,
+    database: Database<'_>,
     admin: Admin,
     since: Instant,
     is_idle: impl Fn(&Sample) -> bool,
 ) -> anyhow::Result<Sample> {
     let start = Instant::now();
     loop {
-        let sample = look(process, admin, since).await?;
+        let sample = look(process, database, admin, since).await?;
         if is_idle(&sample) || start.elapsed() > PATIENCE {
             return Ok(sample);
         }

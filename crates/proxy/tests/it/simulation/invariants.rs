@@ -1,7 +1,7 @@
 //! What must hold of every run, whatever its providers did.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
@@ -9,13 +9,15 @@ use simulator::Recorded;
 use stats::{AttemptRecord, RequestRecord};
 
 use super::{
-    schedule::{Ask, Schedule},
+    schedule::{Ask, ModelSetup, Moderation, Schedule},
     told::Told,
     world::{End, Head, Run, Seen, marker},
 };
 
 /// What timers round to, and a little for what follows them.
 const ROUNDING: Duration = Duration::from_millis(20);
+/// The word that the simulator's moderation endpoint flags.
+pub(super) const FLAGGED: &str = "violence";
 
 /// What is wrong with `run`, in words.
 pub(super) fn broken(schedule: &Schedule, run: &Run) -> Vec<String> {
@@ -78,8 +80,12 @@ fn request(
     if record.attempts.len() > most {
         wrong.push(format!("{} attempts, not {most}", record.attempts.len()));
     }
-    let is_cooling = record.error_class == Some("rate_limited");
-    if eligible.len() == 1 && record.attempts.is_empty() && ask.hang_up.is_none() && !is_cooling {
+    // It cools, or what is asked may not be.
+    let is_barred = matches!(
+        record.error_class,
+        Some("rate_limited" | "guard_denied" | "guard_failed")
+    );
+    if eligible.len() == 1 && record.attempts.is_empty() && ask.hang_up.is_none() && !is_barred {
         wrong.push("its only candidate was not tried".to_owned());
     }
     let Some(head) = &seen.head else {
@@ -106,13 +112,18 @@ fn request(
     if !is_untold && (told > made || told < made && !may_go_on) {
         wrong.push(format!("{made} attempts are recorded"));
     }
-    answer(schedule, ask, seen, head, record, wrong);
+    answer(schedule, model, ask, seen, head, record, wrong);
 }
 
 fn records_of(run: &Run, number: usize) -> Vec<&RequestRecord> {
     let ip = format!("10.1.0.{number}");
     let is_its = |record: &&RequestRecord| record.ip.is_some_and(|it| it.to_string() == ip);
     run.records.iter().filter(is_its).collect()
+}
+
+/// Whether a provider got this on behalf of that request.
+fn is_of(recorded: &Recorded, number: usize) -> bool {
+    memchr::memmem::find(&recorded.body, marker(number).as_bytes()).is_some()
 }
 
 /// The attempts of the record are what providers saw, as far as they could.
@@ -124,9 +135,7 @@ fn attempts(
     wrong: &mut Vec<String>,
 ) {
     for (provider, requests) in run.requests.iter().enumerate() {
-        let its =
-            |it: &&Recorded| memchr::memmem::find(&it.body, marker(number).as_bytes()).is_some();
-        let sent: Vec<_> = requests.iter().filter(its).collect();
+        let sent: Vec<_> = requests.iter().filter(|it| is_of(it, number)).collect();
         let recorded: Vec<_> = record
             .attempts
             .iter()
@@ -160,6 +169,7 @@ fn attempts(
 /// One answer, of one provider, and whole or told to be broken.
 fn answer(
     schedule: &Schedule,
+    model: &ModelSetup,
     ask: &Ask,
     seen: &Seen,
     head: &Head,
@@ -219,10 +229,14 @@ fn answer(
     if !is_told {
         wrong.push(format!("recorded as answered by {answered_by:?}"));
     }
-    let text = |it: &AttemptRecord| schedule.text_of(usize::try_from(it.provider_id).unwrap());
+    let text = |it: &AttemptRecord| &*schedule.texts[usize::try_from(it.provider_id).unwrap()];
     let whole = answered_by.map(text).unwrap_or_default();
     if told.is_complete && told.text != whole || !whole.starts_with(&told.text) {
         wrong.push(format!("this is not what {answered_by:?} said: {told:?}"));
+    }
+    let is_strict = |it: &Moderation| it.on_failure == "deny";
+    if model.moderation.as_ref().is_some_and(is_strict) && told.text.contains(FLAGGED) {
+        wrong.push(format!("what moderation flags was told: {told:?}"));
     }
 }
 
@@ -259,25 +273,28 @@ pub(super) struct Coverage {
     broken_streams: usize,
     hung_up: usize,
     failovers: usize,
-    resumed: usize,
+    /// Answered although a used connection turned out to be dead, and nothing of it was counted.
+    repeated: usize,
     classes: BTreeSet<&'static str>,
+    /// What the gateway counted, by sample.
+    counted: BTreeMap<String, u64>,
 }
 
 impl Coverage {
     pub(super) fn add(&mut self, run: &Run) {
         self.requests += run.records.len();
-        for seen in run.seen.iter().flatten() {
-            let head = seen.head.as_ref();
-            let attempts = head.and_then(|head| head.attempts);
-            let record = run
-                .records
-                .iter()
-                .find(|it| head.is_some_and(|head| head.id == it.request_id.to_string()));
-            let has_gone_on = record.is_some_and(|record| {
-                let is_complete = record.status_code == 200 && record.error_class.is_none();
-                is_complete && attempts.is_some_and(|told| told < record.attempts.len())
-            });
-            self.resumed += usize::from(has_gone_on);
+        for (sample, count) in &run.counted {
+            *self.counted.entry(sample.clone()).or_default() += count;
+        }
+        for number in 0..run.seen.len() {
+            let sent = |requests: &Vec<Recorded>| {
+                let its = |it: &&Recorded| is_of(it, number);
+                requests.iter().filter(its).count()
+            };
+            let sent: usize = run.requests.iter().map(sent).sum();
+            let made = records_of(run, number);
+            let made: usize = made.iter().map(|it| it.attempts.len()).sum();
+            self.repeated += usize::from(sent > made);
         }
         for record in &run.records {
             self.attempts += record.attempts.len();
@@ -299,13 +316,18 @@ impl Coverage {
         self.broken_streams += other.broken_streams;
         self.hung_up += other.hung_up;
         self.failovers += other.failovers;
-        self.resumed += other.resumed;
+        self.repeated += other.repeated;
         self.classes.extend(&other.classes);
+        for (sample, count) in &other.counted {
+            *self.counted.entry(sample.clone()).or_default() += count;
+        }
     }
 
     /// A simulation that meets nothing proves nothing.
     pub(super) fn assert_wide(&self) {
-        const CLASSES: [&str; 17] = [
+        /// Samples, and of how many requests one must have met it.
+        const COUNTED: [(&str, u64); 1] = [("resumes resumed", 200)];
+        const CLASSES: [&str; 19] = [
             "bad_payload",
             "client_closed",
             "client_context_length",
@@ -314,6 +336,8 @@ impl Coverage {
             "connect_error",
             "connect_timeout",
             "empty_stream",
+            "guard_denied",
+            "guard_failed",
             "hedge_lost",
             "misconfigured",
             "overloaded",
@@ -329,10 +353,17 @@ impl Coverage {
             self.broken_streams,
             self.hung_up,
             self.failovers,
+            self.repeated,
         ];
         assert!(met.iter().all(|met| *met > self.requests / 150), "{self:?}");
-        // Few: another provider has to be there, to say the same, and to say it in time.
-        assert!(self.resumed > self.requests / 2_000, "{self:?}");
+        let rare: Vec<_> = COUNTED
+            .iter()
+            .filter(|(sample, one_in)| {
+                let met = self.counted.get(*sample).copied().unwrap_or_default();
+                met < self.requests as u64 / one_in
+            })
+            .collect();
+        assert!(rare.is_empty(), "too seldom: {rare:?} of {self:?}");
         let missed: Vec<_> = CLASSES
             .iter()
             .filter(|class| !self.classes.contains(*class))

@@ -18,9 +18,9 @@ use super::schedule::{Phase, Reach};
 /// How long systems try to connect.
 pub(super) const SYSTEM_PATIENCE: Duration = Duration::from_secs(127);
 
-/// Provider `n` lives at `10.0.0.n`.
+/// Provider `n` lives at `10.0.0.n`, and behind the last one the moderation endpoint.
 pub(super) struct Network {
-    providers: Vec<Place>,
+    places: Vec<Place>,
 }
 
 struct Place {
@@ -30,33 +30,33 @@ struct Place {
 
 impl Network {
     pub(super) fn new(providers: usize, seed: u64) -> Self {
-        let providers = (0..providers).map(|provider| Place {
+        let places = (0..=providers).map(|place| Place {
             simulator: Simulator::unbound(SimulatorSettings {
-                name: format!("p{provider}"),
-                seed: seed ^ provider as u64,
+                name: format!("p{place}"),
+                seed: seed ^ place as u64,
                 ..SimulatorSettings::default()
             })
             .unwrap(),
             reach: Mutex::new(Reach::Refused),
         });
         Self {
-            providers: providers.collect(),
+            places: places.collect(),
         }
     }
 
-    pub(super) fn origin(provider: usize) -> String {
-        format!("http://10.0.0.{provider}")
+    pub(super) fn origin(place: usize) -> String {
+        format!("http://10.0.0.{place}")
     }
 
-    pub(super) fn enter(&self, provider: usize, phase: &Phase) {
-        let place = &self.providers[provider];
+    pub(super) fn enter(&self, place: usize, phase: &Phase) {
+        let place = &self.places[place];
         *place.reach.lock().unwrap() = phase.reach;
         place.simulator.set_rules(phase.rules.clone());
     }
 
     /// What `provider` was asked.
     pub(super) fn requests(&self, provider: usize) -> Vec<Recorded> {
-        self.providers[provider].simulator.requests()
+        self.places[provider].simulator.requests()
     }
 }
 
@@ -65,7 +65,7 @@ impl Dial for Network {
         let IpAddr::V4(ip) = address.ip() else {
             unreachable!("no provider lives there");
         };
-        let place = &self.providers[usize::from(ip.octets()[3])];
+        let place = &self.places[usize::from(ip.octets()[3])];
         let reach = *place.reach.lock().unwrap();
         let (pause, link): (_, io::Result<Link>) = match reach {
             Reach::Open(pause) => (pause, Ok(Box::new(place.simulator.connect()))),

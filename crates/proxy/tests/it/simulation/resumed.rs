@@ -41,6 +41,7 @@ fn schedule(client: Client, own: Option<f64>, total: Option<f64>) -> Schedule {
         hedge_percentile: None,
         heartbeat_after_ms: None,
         verified_resume: true,
+        moderation: None,
         associations: vec![Some(association); 2],
     };
     let config = Config {
@@ -64,9 +65,10 @@ fn schedule(client: Client, own: Option<f64>, total: Option<f64>) -> Schedule {
     };
     Schedule {
         seed: 1,
-        is_unanimous: true,
+        texts: vec![SAID.to_owned(); 2],
         configs: vec![(Duration::ZERO, config)],
         phases: vec![vec![phase(breaks)], vec![phase(late)]],
+        moderator: Vec::new(),
         asks: vec![Ask {
             at: Duration::ZERO,
             client,

@@ -8,18 +8,21 @@ use simulator::{
     SseShape,
 };
 
+use super::themes;
 use crate::protocols::{CLIENTS, Client};
 
 /// One run.
 #[derive(Debug)]
 pub(super) struct Schedule {
     pub(super) seed: u64,
-    /// Whether all providers say the same, so that one can go on where another broke off.
-    pub(super) is_unanimous: bool,
+    /// What each provider says. Where all say the same, one can go on where another broke off.
+    pub(super) texts: Vec<String>,
     /// What is configured from when on; the first from the start.
     pub(super) configs: Vec<(Duration, Config)>,
     /// What becomes of each provider, and when.
     pub(super) phases: Vec<Vec<Phase>>,
+    /// What becomes of the moderation endpoint.
+    pub(super) moderator: Vec<Phase>,
     pub(super) asks: Vec<Ask>,
 }
 
@@ -44,8 +47,16 @@ pub(super) struct ModelSetup {
     pub(super) hedge_percentile: Option<i32>,
     pub(super) heartbeat_after_ms: Option<i32>,
     pub(super) verified_resume: bool,
+    pub(super) moderation: Option<Moderation>,
     /// By provider; none where the provider does not serve the model.
     pub(super) associations: Vec<Option<Association>>,
+}
+
+/// What is asked of the moderation endpoint.
+#[derive(Debug, Clone)]
+pub(super) struct Moderation {
+    pub(super) on: &'static str,
+    pub(super) on_failure: &'static str,
 }
 
 #[derive(Debug, Clone)]
@@ -100,12 +111,20 @@ pub(super) struct Ask {
 }
 
 /// Words, unlike those of any other speaker from the first one on, and with characters of several bytes.
-fn words(speaker: &str) -> String {
-    (0..10)
-        .map(|word| format!("{speaker}wörd{word} "))
-        .collect::<String>()
-        .trim_end()
-        .to_owned()
+pub(super) fn words(speaker: &str, count: usize) -> String {
+    let words: Vec<_> = (0..count)
+        .map(|word| format!("{speaker}wörd{word}"))
+        .collect();
+    words.join(" ")
+}
+
+/// What each of so many providers says.
+pub(super) fn texts(is_unanimous: bool, providers: usize, count: usize) -> Vec<String> {
+    let text = |provider| match is_unanimous {
+        true => words("all", count),
+        false => words(&format!("p{provider}"), count),
+    };
+    (0..providers).map(text).collect()
 }
 
 impl Schedule {
@@ -115,7 +134,7 @@ impl Schedule {
         let length = Duration::from_secs(length);
         let config = Config::new(&mut dice);
         let count = config.providers.len();
-        let is_unanimous = dice.bool();
+        let texts = texts(dice.bool(), count, 10);
         let mut configs = vec![(Duration::ZERO, config)];
         for _ in 0..dice.usize(..3) {
             let next = configs[configs.len() - 1].1.changed(&mut dice);
@@ -126,32 +145,29 @@ impl Schedule {
         for ((at, _), moment) in configs.iter_mut().zip(moments).skip(1) {
             *at = moment;
         }
-        let phases = (0..count)
-            .map(|provider| phases(&mut dice, &text(is_unanimous, provider), length))
-            .collect();
+        let phases = texts.iter().map(|text| phases(&mut dice, text, length));
+        let phases = phases.collect();
         let models = configs[0].1.models.len();
         let asks = (0..dice.usize(5..=40))
             .map(|_| Ask::new(&mut dice, length, models, count))
             .collect();
-        Self {
+        let mut schedule = Self {
             seed,
-            is_unanimous,
+            texts,
             configs,
             phases,
+            moderator: Vec::new(),
             asks,
-        }
+        };
+        themes::shape(&mut schedule, &mut dice);
+        schedule
     }
 
-    /// What a provider answers with.
-    pub(super) fn text_of(&self, provider: usize) -> String {
-        text(self.is_unanimous, provider)
-    }
-}
-
-fn text(is_unanimous: bool, provider: usize) -> String {
-    match is_unanimous {
-        true => words("all"),
-        false => words(&format!("p{provider}")),
+    /// All that becomes of anybody, by the place of who it is in the network.
+    pub(super) fn places(&self) -> impl Iterator<Item = (usize, &Phase)> {
+        let all = self.phases.iter().chain([&self.moderator]);
+        let all = all.enumerate();
+        all.flat_map(|(place, phases)| phases.iter().map(move |phase| (place, phase)))
     }
 }
 
@@ -238,6 +254,7 @@ impl ModelSetup {
             hedge_percentile: (dice.u8(..6) == 0).then(|| dice.i32(50..=99)),
             heartbeat_after_ms: (dice.u8(..4) == 0).then(|| [100, 700, 5_000][dice.usize(..3)]),
             verified_resume: dice.u8(..3) == 0,
+            moderation: None,
             associations,
         }
     }

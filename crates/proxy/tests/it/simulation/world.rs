@@ -1,6 +1,12 @@
 //! One run: the real proxy, with all that belongs to it, on a network and a clock of its own.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use access::{ClientKey, limit::Limiter};
 use budgets::Budgets;
@@ -8,7 +14,7 @@ use catalog::{Catalog, CatalogSettings, Secrets};
 use entities::{api_key, config_version, model, model_provider, price, provider, routing_policy};
 use health::{Health, Moment, ProviderReport};
 use http_body_util::BodyExt;
-use proxy::{Parts, Proxy, Tokenizer};
+use proxy::{Metrics, Parts, Proxy, Tokenizer};
 use router::{CandidateId, CandidateState, Standing};
 use sea_orm::{DbBackend, MockDatabase, entity::prelude::DateTimeUtc};
 use serde_json::json;
@@ -20,12 +26,19 @@ use upstream::{Clients, NetworkPolicy};
 
 use super::{
     network::{Network, SYSTEM_PATIENCE},
-    schedule::{Ask, Config, Schedule},
+    schedule::{Ask, Config, Moderation, Schedule},
 };
 use crate::gateway::{KEY, PROVIDER_KEY, post, watch};
 
 /// More than any request of a schedule can last, by the clocks in it.
 const PATIENCE: Duration = Duration::from_secs(6 * 3600);
+
+/// A file with the key of the moderation endpoint, which is only ever referred to.
+static MODERATION_KEY: LazyLock<PathBuf> = LazyLock::new(|| {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("moderation-key");
+    std::fs::write(&file, PROVIDER_KEY).unwrap();
+    file
+});
 
 /// What a client saw.
 pub(super) struct Seen {
@@ -71,6 +84,8 @@ pub(super) struct Run {
     pub(super) health: Vec<ProviderReport>,
     /// Candidates that get no request two hours later.
     pub(super) stuck: Vec<CandidateId>,
+    /// What the gateway counted, by sample.
+    pub(super) counted: BTreeMap<String, u64>,
     /// Tasks that outlived everything.
     pub(super) tasks_left: usize,
 }
@@ -101,6 +116,7 @@ async fn run(schedule: &Schedule) -> Run {
     let health = Health::new(&health::Settings::default());
     let catalog = catalog(schedule, network.clone(), health.clone()).await;
     let (recorder, mut records) = Recorder::channel(256);
+    let metrics = Arc::<Metrics>::default();
     let proxy = Proxy::new(Parts {
         catalog: catalog.clone(),
         health: health.clone(),
@@ -109,17 +125,15 @@ async fn run(schedule: &Schedule) -> Run {
         limiter: Arc::new(Limiter::new(tokio::time::Instant::now().into_std())),
         shared: None,
         guards: None,
-        metrics: Arc::default(),
+        metrics: metrics.clone(),
         settings: proxy::Settings::default(),
         counter: Arc::new(Tokenizer),
         cut: CancellationToken::new(),
     });
     let mut turns = tokio::task::JoinSet::new();
-    for (provider, phases) in schedule.phases.iter().enumerate() {
-        for phase in phases {
-            if phase.from.is_zero() {
-                network.enter(provider, phase);
-            }
+    for (place, phase) in schedule.places() {
+        if phase.from.is_zero() {
+            network.enter(place, phase);
         }
     }
     for (number, ask) in schedule.asks.iter().cloned().enumerate() {
@@ -151,23 +165,45 @@ async fn run(schedule: &Schedule) -> Run {
         requests: (0..providers).map(|it| network.requests(it)).collect(),
         health: health.report(Moment::now()),
         stuck: stuck(&health, &catalog),
+        counted: counted(&metrics, &health),
         tasks_left: 0,
     }
+}
+
+/// The gateway's counters, each by its name and the values of its labels, and how often providers and associations came to be
+/// what they are.
+fn counted(metrics: &Metrics, health: &Health) -> BTreeMap<String, u64> {
+    let mut counted = BTreeMap::new();
+    for figure in metrics.figures() {
+        for (labels, count) in &figure.values {
+            let values = labels.iter().map(|(_, value)| *value);
+            let words: Vec<_> = [figure.name].into_iter().chain(values).collect();
+            counted.insert(words.join(" "), *count);
+        }
+    }
+    let entered = health.transitions();
+    for (of, entered) in [
+        ("provider", entered.providers),
+        ("model", entered.associations),
+    ] {
+        counted.insert(format!("{of} healthy"), entered.healthy);
+        counted.insert(format!("{of} degraded"), entered.degraded);
+        counted.insert(format!("{of} unhealthy"), entered.unhealthy);
+    }
+    counted
 }
 
 /// Lets the providers' phases and the configurations come in their time.
 async fn direct(schedule: &Schedule, network: &Network, catalog: &Catalog, start: Instant) {
     let mut moments = Vec::new();
-    for (provider, phases) in schedule.phases.iter().enumerate() {
-        let later = phases.iter().filter(|phase| !phase.from.is_zero());
-        moments.extend(later.map(|phase| (phase.from, Some((provider, phase)))));
-    }
+    let later = schedule.places().filter(|(_, phase)| !phase.from.is_zero());
+    moments.extend(later.map(|(place, phase)| (phase.from, Some((place, phase)))));
     moments.extend(schedule.configs.iter().skip(1).map(|it| (it.0, None)));
     moments.sort_by_key(|moment| moment.0);
     for (at, what) in moments {
         tokio::time::sleep_until(start + at).await;
         match what {
-            Some((provider, phase)) => network.enter(provider, phase),
+            Some((place, phase)) => network.enter(place, phase),
             None => catalog.reload().await.unwrap(),
         }
     }
@@ -286,7 +322,7 @@ async fn catalog(schedule: &Schedule, network: Arc<Network>, health: Health) -> 
             .append_query_results([models(config)])
             .append_query_results([providers(config)])
             .append_query_results([associations(config)])
-            .append_query_results([policies(config)])
+            .append_query_results([policies(config, schedule.phases.len())])
             .append_query_results([Vec::<api_key::Model>::new()])
             .append_query_results([Vec::<price::Model>::new()]);
     }
@@ -369,7 +405,15 @@ fn associations(config: &Config) -> Vec<model_provider::Model> {
     rows
 }
 
-fn policies(config: &Config) -> Vec<routing_policy::Model> {
+fn policies(config: &Config, moderator: usize) -> Vec<routing_policy::Model> {
+    let guards = |moderation: &Moderation| {
+        json!({"moderation": {
+            "url": format!("{}/v1/moderations", Network::origin(moderator)),
+            "api_key": format!("file:{}", MODERATION_KEY.display()),
+            "on": moderation.on,
+            "on_failure": moderation.on_failure,
+        }})
+    };
     let row = |(index, setup): (usize, &super::schedule::ModelSetup)| routing_policy::Model {
         id: id(index),
         model_id: id(index),
@@ -384,7 +428,7 @@ fn policies(config: &Config) -> Vec<routing_policy::Model> {
         heartbeat_after_ms: setup.heartbeat_after_ms,
         verified_resume: setup.verified_resume,
         skip_malformed_events: false,
-        guards: None,
+        guards: setup.moderation.as_ref().map(guards),
         record_bodies: false,
         created_at: DateTimeUtc::UNIX_EPOCH,
         updated_at: DateTimeUtc::UNIX_EPOCH,
