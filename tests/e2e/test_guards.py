@@ -215,6 +215,24 @@ def test_a_moderation_endpoint_that_does_not_answer(
     assert gateway.metrics()[failed] >= before + 2
 
 
+@pytest.mark.parametrize("on", ["request", "response"])
+def test_moderation_has_no_more_time_than_the_request(
+    gateway: Gateway, make_stack: MakeStack, alpha: Simulator, beta: Simulator, moderator: dict, on: str
+) -> None:
+    stack = make_stack(alpha)
+    beta.always(ttft_ms=20_000)
+    guard(stack, moderation=moderator | {"on": on, "timeout_ms": 15_000, "on_failure": "allow"})
+    with pytest.raises(openai.InternalServerError, match="moderation has not judged it yet") as late:
+        hurry = {"x-gateway-timeout": "1"}
+        client = gateway.openai().with_options(max_retries=0)
+        client.chat.completions.create(model=stack.name, messages=asked("Hello"), extra_headers=hurry)
+    assert late.value.status_code == 504
+    [row] = stack.rows(1)
+    assert (row["status_code"], row["error_class"]) == (504, "timeout")
+    assert row["latency_ms"] < 10_000
+    assert alpha.received() == (on == "response")
+
+
 def test_answers_are_moderated_before_they_are_told(
     gateway: Gateway, make_stack: MakeStack, alpha: Simulator, beta: Simulator, moderator: dict
 ) -> None:
