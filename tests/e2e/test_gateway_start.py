@@ -226,7 +226,8 @@ def test_what_everybody_may_ask(gateway: Gateway) -> None:
     assert (ready.status_code, ready.json()) == (200, {"status": "ready", "database": "up"})
     assert http.get("/version").json()["version"]
     metrics = http.get("/metrics")
-    assert metrics.status_code == 200 and metrics.text.endswith("# EOF\n")
+    assert metrics.status_code == 200 and metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert "# TYPE gateway_requests_in_flight gauge\n" in metrics.text and "# EOF" not in metrics.text
     document = http.get("/openapi.json").json()
     assert document["openapi"].startswith("3.")
     assert {"/api/providers", "/api/models", "/api/model-providers", "/api/keys", "/api/logs"} <= document["paths"].keys()

@@ -109,6 +109,13 @@ const KINDS = { "": t("All"), false: t("Whole"), true: t("Streams") };
 
 const EVERYTHING = { model: "", provider_id: "", key: "", status_code: "", stream: "", request_id: "", text: "", from: "", to: "" };
 
+// What is being typed is its own until it is ended: new rows draw the page again meanwhile, and would put back what was there.
+function Typed({ value, onEnd, ...more }) {
+  const [typed, setTyped] = useState(value);
+  useEffect(() => setTyped(value), [value]);
+  return html`<input ...${more} value=${typed} onInput=${(event) => setTyped(event.target.value)} onChange=${(event) => onEnd(event.target.value.trim())} />`;
+}
+
 export function Logs({ query: given }) {
   const [filter, setFilter] = useState({ ...EVERYTHING, ...given });
   const [pages, setPages] = useState([null]);
@@ -135,7 +142,7 @@ export function Logs({ query: given }) {
   const field = (name, label, control) => html`<div class="field"><label for=${`filter-${name}`}>${label}</label>${control(`filter-${name}`)}</div>`;
   const choice = (name, label, options) =>
     field(name, label, (id) => html`<select id=${id} value=${filter[name]} onChange=${(event) => set(name, event.target.value)}><option value="">${t("all")}</option>${options.map(([value, text]) => html`<option value=${value} selected=${String(value) === filter[name]}>${text}</option>`)}</select>`);
-  const entry = (name, label, more) => field(name, label, (id) => html`<input id=${id} ...${more} value=${filter[name]} onChange=${(event) => set(name, event.target.value.trim())} />`);
+  const entry = (name, label, more) => field(name, label, (id) => html`<${Typed} id=${id} ...${more} value=${filter[name]} onEnd=${(value) => set(name, value)} />`);
   const filtered = Object.values(filter).some(Boolean);
   return html`<${Head} title=${t("Logs")} about=${t("Every request that came with a valid key, a moment after it ended.")}>
       <${Segments} label=${t("Live")} options=${{ true: t("Live"), false: t("Paused") }} value=${live} onChange=${(value) => setLive(value === "true")} />
