@@ -5,6 +5,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ import h2.connection
 import h2.errors
 import h2.events
 import h2.exceptions
+import hyperframe.frame
 import trustme
 
 from harness.simulator import Simulator
@@ -62,7 +64,7 @@ def blackhole(_: Simulator, __: Path) -> Iterator[Place]:
 
 
 class Http2:
-    """A provider over TLS and HTTP/2 that does not process its first request, or resets every one."""
+    """A provider over TLS and HTTP/2 that does not process its first request, or resets every one, or says goodbye in its answer."""
 
     def __init__(self, folder: Path, first: str) -> None:
         authority = trustme.CA()
@@ -71,7 +73,7 @@ class Http2:
         authority.issue_cert("localhost").configure_cert(context)
         self._context = context
         self._first = first
-        self._left = 1 if first != "reset" else 1000
+        self._left = 1 if first in ("goaway", "refused") else 1000
         self._listener = socket.create_server(("127.0.0.1", 0))
         port = self._listener.getsockname()[1]
         # A file of its own: the gateway reads an authority once for each path.
@@ -104,10 +106,12 @@ class Http2:
                         bodies[event.stream_id] = bodies.get(event.stream_id, b"") + event.data
                         http.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
                     elif isinstance(event, h2.events.StreamEnded):
-                        self._answer(http, event.stream_id, json.loads(bodies[event.stream_id]))
+                        self._answer(http, link, event.stream_id, json.loads(bodies[event.stream_id]))
                 link.sendall(http.data_to_send())
 
-    def _answer(self, http: h2.connection.H2Connection, stream_id: int, request: dict[str, Any]) -> None:
+    def _answer(
+        self, http: h2.connection.H2Connection, link: ssl.SSLSocket, stream_id: int, request: dict[str, Any]
+    ) -> None:
         if self._left:
             self._left -= 1
             match self._first:
@@ -120,15 +124,31 @@ class Http2:
         whole = {"id": "c1", "created": 1, "model": request["model"]}
         usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
         if request.get("stream"):
-            choice = {"index": 0, "delta": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}
-            chunk = whole | {"object": "chat.completion.chunk", "choices": [choice], "usage": usage}
-            body, content_type = f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n", "text/event-stream"
+            choices = [
+                {"index": 0, "delta": {"role": "assistant", "content": "Lorem"}, "finish_reason": None},
+                {"index": 0, "delta": {}, "finish_reason": "stop"},
+            ]
+            chunks = [whole | {"object": "chat.completion.chunk", "choices": [choice]} for choice in choices]
+            chunks[-1]["usage"] = usage
+            begin, end = (f"data: {json.dumps(chunk, separators=(',', ':'))}\n\n" for chunk in chunks)
+            end, content_type = f"{end}data: [DONE]\n\n", "text/event-stream"
         else:
             choice = {"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}
             answer = whole | {"object": "chat.completion", "choices": [choice], "usage": usage}
             body, content_type = json.dumps(answer), "application/json"
+            begin, end = body[:20], body[20:]
         http.send_headers(stream_id, [(":status", "200"), ("content-type", content_type)])
-        http.send_data(stream_id, body.encode(), end_stream=True)
+        http.send_data(stream_id, begin.encode())
+        link.sendall(http.data_to_send())
+        match self._first:
+            case "goaway_within":
+                # Written by hand: after its own goodbye the state machine sends nothing more.
+                goodbye = hyperframe.frame.GoAwayFrame(0, last_stream_id=stream_id)
+                link.sendall(goodbye.serialize())
+            case "reset_within":
+                time.sleep(0.2)
+                return http.reset_stream(stream_id, h2.errors.ErrorCodes.INTERNAL_ERROR)
+        http.send_data(stream_id, end.encode(), end_stream=True)
         return None
 
 
@@ -143,3 +163,4 @@ def _http2(first: str):
 
 
 goaway, refused_stream, reset_stream = _http2("goaway"), _http2("refused"), _http2("reset")
+goaway_within, reset_within = _http2("goaway_within"), _http2("reset_within")
