@@ -275,6 +275,8 @@ pub(super) struct Coverage {
     failovers: usize,
     /// Answered although a used connection turned out to be dead, and nothing of it was counted.
     repeated: usize,
+    /// Heads that went out with a heartbeat, before anybody had answered.
+    early_heads: usize,
     classes: BTreeSet<&'static str>,
     /// What the gateway counted, by sample.
     counted: BTreeMap<String, u64>,
@@ -296,6 +298,9 @@ impl Coverage {
             let made: usize = made.iter().map(|it| it.attempts.len()).sum();
             self.repeated += usize::from(sent > made);
         }
+        let heads = run.seen.iter().flatten().filter_map(|it| it.head.as_ref());
+        let is_early = |it: &&Head| it.status == 200 && it.attempts.is_none();
+        self.early_heads += heads.filter(is_early).count();
         for record in &run.records {
             self.attempts += record.attempts.len();
             let is_ok = record.status_code == 200;
@@ -317,6 +322,7 @@ impl Coverage {
         self.hung_up += other.hung_up;
         self.failovers += other.failovers;
         self.repeated += other.repeated;
+        self.early_heads += other.early_heads;
         self.classes.extend(&other.classes);
         for (sample, count) in &other.counted {
             *self.counted.entry(sample.clone()).or_default() += count;
@@ -326,7 +332,25 @@ impl Coverage {
     /// A simulation that meets nothing proves nothing.
     pub(super) fn assert_wide(&self) {
         /// Samples, and of how many requests one must have met it.
-        const COUNTED: [(&str, u64); 1] = [("resumes resumed", 200)];
+        const COUNTED: [(&str, u64); 16] = [
+            ("resumes resumed", 150),
+            ("resumes differed", 500),
+            ("resumes failed", 200),
+            ("hedges won", 100),
+            ("hedges lost", 300),
+            ("hedges failed", 300),
+            ("hedges unpaid", 3_000),
+            // A half-open one that closes is degraded, by its slow start, and healthy when that is over.
+            ("provider unhealthy", 300),
+            ("provider degraded", 300),
+            ("provider healthy", 500),
+            ("model unhealthy", 300),
+            ("model degraded", 300),
+            ("model healthy", 500),
+            ("guards request failed", 2_000),
+            ("guards response failed", 200),
+            ("guards response denied", 200),
+        ];
         const CLASSES: [&str; 19] = [
             "bad_payload",
             "client_closed",
@@ -354,6 +378,7 @@ impl Coverage {
             self.hung_up,
             self.failovers,
             self.repeated,
+            self.early_heads,
         ];
         assert!(met.iter().all(|met| *met > self.requests / 150), "{self:?}");
         let rare: Vec<_> = COUNTED

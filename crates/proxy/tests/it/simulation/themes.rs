@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use simulator::{Behaviour, Fault, Place, Point, Rule};
+use simulator::{Behaviour, CallSpec, Fault, Place, Point, Rule};
 
 use super::invariants::FLAGGED;
 use super::schedule::{
@@ -35,8 +35,10 @@ fn breaking(schedule: &mut Schedule, dice: &mut Rng) {
     }
     for ask in &mut schedule.asks {
         ask.stream = true;
+        ask.tools = dice.u8(..4) == 0;
         ask.resume = None;
     }
+    let calls = vec![CallSpec::default(); dice.usize(..2)];
     for provider in 0..texts.len() {
         let breaks = Behaviour::fault(after_content(dice));
         // Sometimes one that goes on breaks as well.
@@ -47,6 +49,10 @@ fn breaking(schedule: &mut Schedule, dice: &mut Rng) {
         }])];
     }
     say(schedule, texts);
+    let phases = schedule.phases.iter_mut().flatten();
+    for rule in phases.flat_map(|phase| &mut phase.rules) {
+        rule.behaviour.tool_calls = Some(calls.clone());
+    }
 }
 
 fn after_content(dice: &mut Rng) -> Fault {
@@ -150,6 +156,8 @@ fn moderated(schedule: &mut Schedule, dice: &mut Rng) {
     }
     for ask in &mut schedule.asks {
         ask.stream = dice.u8(..4) > 0;
+        // The time of a request is over for moderation too.
+        ask.timeout = (dice.u8(..4) == 0).then(|| [0.2, 1.0, 3.0][dice.usize(..3)]);
     }
     let mut fails = Vec::new();
     if dice.bool() {
@@ -174,7 +182,7 @@ fn moderated(schedule: &mut Schedule, dice: &mut Rng) {
     for phases in &mut schedule.phases {
         *phases = vec![always(vec![slowly.clone()])];
     }
-    let count = 40;
+    let count = 24;
     let mut texts = texts(dice.bool(), schedule.phases.len(), count);
     if dice.bool() {
         for text in &mut texts {
