@@ -1,6 +1,7 @@
 """Every fault of providers, of clients and of the gateway's surroundings, by its id; what is seen makes `docs/faults.md`."""
 
 import contextlib
+import json
 import os
 import socket
 from collections.abc import Iterator
@@ -33,7 +34,8 @@ def bounded(make_database: MakeDatabase, tmp_path_factory: pytest.TempPathFactor
     """A gateway with narrow bounds."""
     database = make_database()
     migrate(database)
-    gateway = Gateway(database, tmp_path_factory.mktemp("gateway"), GATEWAY_BODY_TIMEOUT="0.5", GATEWAY_WRITE_TIMEOUT="5")
+    narrow = {"GATEWAY_BODY_TIMEOUT": "0.5", "GATEWAY_WRITE_TIMEOUT": "5"}
+    gateway = Gateway(database, tmp_path_factory.mktemp("gateway"), LOG_FORMAT="json", **narrow)
     yield gateway
     gateway.close()
 
@@ -49,6 +51,12 @@ def held_against(stack: Stack) -> str:
         assert report["error_count"] == association["error_count"] == 0
         return PAUSE
     return {(0, 0): NOBODY, (0, 1): MODEL, (1, 1): BOTH}[report["error_count"], association["error_count"]]
+
+
+def lines_of(gateway: Gateway, request_id: str) -> list[dict[str, Any]]:
+    """What the log says of a request."""
+    lines = (json.loads(line) for line in gateway.process.stdout.splitlines() if request_id in line)
+    return [line for line in lines if line.get("request.id") == request_id]
 
 
 def faulty(gateway: Gateway, alpha: Simulator, case: Fault, folder: Path, stack: contextlib.ExitStack, retries: int) -> Stack:
@@ -86,6 +94,13 @@ def alone(stack: Stack, alpha: Simulator, case: Fault, stream: bool) -> None:
     assert held_against(stack) == case.against
     sample = f'gateway_attempts_total{{provider="{stack.providers[0]["name"]}",outcome="{case.logged or "answered"}"}}'
     assert stack.gateway.metrics()[sample] == (2 if case.is_reused else 1)
+    told = lines_of(stack.gateway, answer.headers["x-request-id"])
+    if case.logged is None:
+        assert not told, "nothing that anybody need look at"
+    else:
+        [line] = told
+        assert (line["level"], line["error.class"]) == ("WARN", case.logged)
+        assert line["provider.name"] == stack.providers[0]["name"] and line["error"]
 
 
 def beside(stack: Stack, beta: Simulator, case: Fault, stream: bool) -> None:
