@@ -23,7 +23,7 @@ from harness.admin import Json
 from harness.database import Database, Postgres
 from harness.forwarder import Forwarder
 from harness.gateway import CLIENT_KEY, Gateway, migrate
-from harness.private_server import PrivateServer, program
+from harness.private_server import PrivateServer
 from harness.redis_server import RedisServer
 from harness.simulator import Simulator, mark
 from harness.stack import Stack
@@ -66,7 +66,7 @@ class Shared:
 @pytest.fixture
 def shared(make_database: MakeDatabase) -> Iterator[Shared]:
     """A server of the test's own, which is restarted, where there can be one; else one whose connections are cut."""
-    if ENGINE == "postgres" and program("initdb") and program("pg_ctl"):
+    if ENGINE == "postgres":
         server = PrivateServer()
         yield Shared(Postgres(server.url), "", server.stop, server.start)
         server.remove()

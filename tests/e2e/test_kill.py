@@ -4,6 +4,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from conftest import MakeGateway
 from harness import load
 from harness.accounts import assert_each_once, assert_rows_match, assert_sums_agree
@@ -73,11 +75,14 @@ def slow_streams(gateway: Gateway, stack: Stack, alpha: Simulator) -> load.Load:
     return running
 
 
-def test_sigterm_loses_nothing_and_lets_streams_finish(make_gateway: MakeGateway, alpha: Simulator) -> None:
+@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_end_loses_nothing_and_lets_streams_finish(
+    make_gateway: MakeGateway, alpha: Simulator, asked: signal.Signals
+) -> None:
     gateway = make_gateway()
     stack = Stack.make(gateway, [alpha])
     running = slow_streams(gateway, stack, alpha)
-    gateway.process.send(signal.SIGTERM)
+    gateway.process.send(asked)
     results = running.finish()
     assert gateway.process.wait() == 0, gateway.process.output
 
@@ -122,7 +127,8 @@ def test_what_outlasts_the_drain_is_cut_and_told(make_gateway: MakeGateway, alph
     assert_sums_agree(gateway.database)
 
 
-def test_a_second_sigterm_ends_at_once(make_gateway: MakeGateway, alpha: Simulator) -> None:
+@pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_at_once(make_gateway: MakeGateway, alpha: Simulator, again: signal.Signals) -> None:
     gateway = make_gateway(GATEWAY_DRAIN_TIMEOUT="600")
     stack = Stack.make(gateway, [alpha])
     alpha.always(fault={"kind": "hang", "at": {"after_events": 4}})
@@ -131,6 +137,10 @@ def test_a_second_sigterm_ends_at_once(make_gateway: MakeGateway, alpha: Simulat
     gateway.process.send(signal.SIGTERM)
     wait_for(lambda: "asked to stop" in gateway.process.output, "the first signal's effect")
     assert gateway.process.exit_code is None
-    gateway.process.send(signal.SIGTERM)
-    gateway.process.wait(20)
-    assert all(result.error for result in running.finish())
+    gateway.process.send(again)
+    assert gateway.process.wait(20) == 0, gateway.process.output
+    results = running.finish()
+    assert all(result.error for result in results)
+    assert all("shutting down" in str(result.error) for result in results if result.request_id), "who streams is told"
+    assert len(gateway.database.request_logs()) == alpha.received(), "what was cut is accounted for all the same"
+    assert_sums_agree(gateway.database)

@@ -10,18 +10,23 @@ from google.genai import errors as genai
 
 from conftest import MakeStack
 from harness.gateway import Gateway
-from harness.simulator import Simulator
+from harness.simulator import Seen, Simulator
 from harness.stack import Stack
 from speakers import SPEAKERS, Said, Tool
 
 PROVIDERS = {"openai": "gpt-5.1", "anthropic": "claude-sonnet-4-5", "gemini": "gemini-2.5-flash"}
 SAID = "Die Antwort ist überall dieselbe: zwölf 🥚, wie jeder weiß, der je welche gezählt hat, und größer wird sie nicht."
 CITY = Tool("weather", "Tells the weather", {"city": {"type": "string"}})
-CALLS = [{"name": "weather", "arguments": {"city": "Lindau on the lake"}}]
+CITIES = ("Lindau on the lake", "Bregenz")
+CALLS = [{"name": "weather", "arguments": {"city": city}} for city in CITIES]
+#: Within the arguments of the first call. Gemini tells its calls and its end in one event, which only words can come before.
+LOOKING = "Let me look that up for you."
+WITHIN_CALLS = {"openai": 7, "anthropic": 7, "gemini": 2}
 CUTS = [
     {"kind": "close", "at": {"after_events": 8}},
     {"kind": "reset", "at": {"after_events": 8}},
     {"kind": "error_event", "after_events": 8},
+    {"kind": "hang", "at": {"after_events": 8}},
 ]
 WITHIN = [
     {"kind": "close", "at": {"within": {"after_events": 8, "place": place}}}
@@ -29,6 +34,8 @@ WITHIN = [
 ]
 #: Seconds: what a request has, and the other clocks, which would let a provider take too long.
 HURRY, LATE = 3.0, 60.0
+#: Seconds of silence after which a stream is given up.
+STALL = 0.7
 BROKEN = (openai.APIError, anthropic.APIError, genai.APIError, RuntimeError)
 
 
@@ -50,7 +57,7 @@ def stack(make_stack: MakeStack, gateway: Gateway, alpha: Simulator, beta: Simul
     second = kinds[(kinds.index(first) + 1) % len(kinds)]
     stack.add(alpha, kind=first, provider_model=PROVIDERS[first], priority=9)
     stack.add(beta, kind=second, provider_model=PROVIDERS[second], priority=1)
-    gateway.admin.policy(stack.model, verified_resume=True)
+    gateway.admin.policy(stack.model, verified_resume=True, stream_idle_timeout=STALL)
     return stack
 
 
@@ -86,15 +93,72 @@ def test_text_goes_on_and_both_legs_are_accounted(
     assert all(leg["tokens"]["completion"] > 0 for leg in legs), legs
     [row] = stack.rows(1)
     assert (row["status_code"], row["error_class"]) == (200, None)
-    assert [seen.status for seen in beta.seen()] == [200]
+    [seen] = beta.seen()
+    assert seen.status == 200
+    assert roles(seen) == {"user"}, "it is asked what the first was asked: nothing of the answer is put into its mouth"
 
 
-def test_a_tool_call_goes_on(stack: Stack, alpha: Simulator, beta: Simulator, speaker: str) -> None:
-    alpha.always(tool_calls=CALLS, fault={"kind": "close", "at": {"after_events": 4}})
-    beta.always(tool_calls=CALLS)
+def roles(seen: Seen) -> set[str]:
+    """Who speaks in a request, in the protocol of any provider."""
+    [turns] = [seen.body[name] for name in ("messages", "contents", "input") if name in seen.body]
+    return {turn["role"] for turn in turns}
+
+
+def calling(first: str, *, calls: list[dict[str, Any]] = CALLS, is_cut: bool = False) -> dict[str, Any]:
+    """An answer that calls tools, as whoever goes on after `first` is to give it too."""
+    fault = {"fault": {"kind": "close", "at": {"after_events": WITHIN_CALLS[first]}}} if is_cut else {}
+    return {"text": LOOKING if first == "gemini" else "", "tool_calls": calls} | fault
+
+
+def test_tool_calls_go_on(
+    stack: Stack, gateway: Gateway, alpha: Simulator, beta: Simulator, speaker: str, first: str
+) -> None:
+    alpha.always(**calling(first, is_cut=True))
+    beta.always(**calling(first))
+    more = resumes(gateway, "resumed")
     said = ask(stack, speaker, tools=[CITY])
-    assert [(call.name, call.arguments) for call in said.calls] == [("weather", {"city": "Lindau on the lake"})]
+    assert [(call.name, call.arguments) for call in said.calls] == [("weather", {"city": city}) for city in CITIES]
     assert said.finish == "tool_calls"
+    assert more() == 1
+    legs = attempts(stack)
+    assert len(legs) == 2 and all(leg["tokens"]["completion"] > 0 for leg in legs), legs
+
+
+@pytest.mark.parametrize("first", ["openai", "anthropic"], indirect=True)
+@pytest.mark.parametrize(
+    "other",
+    [
+        [{"name": "forecast", "arguments": {"city": CITIES[0]}}, CALLS[1]],
+        [{"name": "weather", "arguments": {"city": "Wasserburg on the lake"}}, CALLS[1]],
+    ],
+    ids=["name", "arguments"],
+)
+def test_another_tool_call_is_never_mixed_in(
+    stack: Stack,
+    gateway: Gateway,
+    alpha: Simulator,
+    beta: Simulator,
+    speaker: str,
+    first: str,
+    other: list[dict[str, Any]],
+) -> None:
+    alpha.always(**calling(first, is_cut=True))
+    beta.always(**calling(first, calls=other))
+    more = resumes(gateway, "differed")
+    with pytest.raises(BROKEN):
+        ask(stack, speaker, tools=[CITY, Tool("forecast", "Tells what comes", CITY.properties)])
+    assert more() == 1
+    assert len(attempts(stack)) == 2
+
+
+def test_who_cannot_call_tools_is_not_asked_to_go_on(
+    stack: Stack, gateway: Gateway, alpha: Simulator, beta: Simulator, speaker: str, first: str
+) -> None:
+    gateway.admin.patch(f"/model-providers/{stack.associations[1]['id']}", {"tool_call": False})
+    alpha.always(**calling(first, is_cut=True))
+    with pytest.raises(BROKEN):
+        ask(stack, speaker, tools=[CITY])
+    assert beta.received() == 0
 
 
 def test_another_answer_is_never_mixed_in(

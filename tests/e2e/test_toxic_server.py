@@ -14,7 +14,7 @@ from harness.accounts import assert_each_once, assert_rows_match, assert_sums_ag
 from harness.database import Database, Mysql, Postgres
 from harness.forwarder import Forwarder
 from harness.gateway import Gateway, migrate
-from harness.private_server import PrivateServer, program
+from harness.private_server import PrivateServer
 from harness.simulator import Simulator
 from harness.stack import Stack
 from harness.waiting import wait_for
@@ -138,8 +138,6 @@ def test_a_server_that_takes_two_seconds_for_each_statement_delays_rows_and_noth
 
 @pytest.fixture
 def server() -> Iterator[PrivateServer]:
-    if program("initdb") is None or program("pg_ctl") is None:
-        pytest.skip("initdb and pg_ctl are not installed")
     server = PrivateServer()
     yield server
     server.remove()

@@ -72,6 +72,8 @@ pub(crate) struct Bounds {
 pub(crate) struct Drain {
     /// How long they may take to finish by themselves.
     pub(crate) timeout: Duration,
+    /// Whether that is over already.
+    pub(crate) hurry: CancellationToken,
     /// Cancelled after that, so that streams end with an error event.
     pub(crate) cut: CancellationToken,
 }
@@ -147,11 +149,11 @@ pub(crate) async fn serve(
     drop(listener);
     tracing::info!(connections = connections.len(), "draining");
     let mut ending = pin!(graceful.shutdown());
-    if tokio::time::timeout(drain.timeout, &mut ending)
-        .await
-        .is_err()
-    {
-        tracing::warn!("the drain timeout is over; what still runs is cut off");
+    let in_time = drain
+        .hurry
+        .run_until_cancelled(tokio::time::timeout(drain.timeout, &mut ending));
+    if !matches!(in_time.await, Some(Ok(()))) {
+        tracing::warn!("the time to drain is over; what still runs is cut off");
         drain.cut.cancel();
         // The error events have to reach their clients; those that do not read are not waited for.
         if tokio::time::timeout(LAST_WORDS, ending).await.is_err() {

@@ -1,6 +1,6 @@
 //! From a gateway that is ready to its end.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -12,6 +12,9 @@ use crate::{
     tls::Tls,
     wiring::{self, Gateway},
 };
+
+/// How long the records of what a second signal cut off have to reach the database or the spool.
+const LAST_RECORDS: Duration = Duration::from_secs(2);
 
 /// Runs the gateway until a signal ends it. Requests end first, then what they feed.
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
@@ -43,16 +46,18 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         database = migration::place(&settings.database_url),
         "the gateway is ready"
     );
-    let stop = stop_serving.clone();
-    let stopped_at_once = signals.end(&failed, move || {
+    let (stop, hurry) = (stop_serving.clone(), CancellationToken::new());
+    let drain = Drain {
+        timeout: settings.drain_timeout,
+        hurry: hurry.clone(),
+        cut,
+    };
+    let begin = move || {
         draining.begin();
         stop.cancel();
-    });
+    };
+    let stopped_at_once = signals.end(&failed, begin, &hurry);
     let ending = async {
-        let drain = Drain {
-            timeout: settings.drain_timeout,
-            cut,
-        };
         listener::serve(listener, tls, service, settings.bounds, stop_serving, drain).await;
         stop_working.cancel();
         while working.join_next().await.is_some() {}
@@ -91,14 +96,23 @@ impl Signals {
         }
     }
 
-    /// The first signal drains, and so does the failure of a worker; the next signal ends at once.
-    async fn end(mut self, failed: &CancellationToken, drain: impl FnOnce()) {
+    /// The first signal drains, and so does the failure of a worker. The next cuts off what still runs, whose records have
+    /// [`LAST_RECORDS`] to be kept; one more waits for nothing.
+    async fn end(
+        mut self,
+        failed: &CancellationToken,
+        drain: impl FnOnce(),
+        hurry: &CancellationToken,
+    ) {
         tokio::select! {
-            () = self.next() => tracing::info!("asked to stop; once more stops at once"),
+            () = self.next() => tracing::info!("asked to stop; once more cuts off what still runs"),
             () = failed.cancelled() => tracing::error!("stopping for want of a worker"),
         }
         drain();
         self.next().await;
-        tracing::warn!("stopped at once");
+        tracing::warn!("asked to stop at once");
+        hurry.cancel();
+        let _given_up = tokio::time::timeout(LAST_RECORDS, self.next()).await;
+        tracing::warn!("stopped at once; records of the last moment may be lost");
     }
 }

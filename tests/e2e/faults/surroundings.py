@@ -261,6 +261,23 @@ def cut_off(scene: Surroundings) -> str:
     return f"{seen}; logged {row['status_code']} `{row['error_class']}`; exit {code}"
 
 
+@of_own("D08", "SIGTERM, and again while requests run")
+def hurried(scene: Surroundings) -> str:
+    gateway, stack = scene.begin(GATEWAY_DRAIN_TIMEOUT="600")
+    scene.alpha.always(fault={"kind": "hang", "at": {"after_events": 4}})
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, stack, True)
+        wait_for(lambda: scene.alpha.received() == 1, "the running request")
+        wait_for(lambda: gateway.metrics()["gateway_requests_in_flight"] == 1, "its stream")
+        gateway.process.send(signal.SIGTERM)
+        wait_for(lambda: "asked to stop" in gateway.process.output, "the first signal's effect")
+        gateway.process.send(signal.SIGTERM)
+        seen = asked.result().sees
+    code = gateway.process.wait()
+    [row] = gateway.database.request_logs()
+    return f"at once: {seen}; logged {row['status_code']} `{row['error_class']}`; exit {code}"
+
+
 @of_own("D09", "configuration changed under load")
 def changed(scene: Surroundings) -> str:
     gateway, stack = scene.begin()
