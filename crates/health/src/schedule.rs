@@ -118,9 +118,11 @@ mod tests {
     fn the_next_comes_an_interval_later_or_when_the_pause_is_over() {
         let start = Instant::now();
         let mut schedule = Schedule::new(INTERVAL);
-        schedule.started(ProviderId(1), start, || 0.0);
-        assert!(!is_due(&mut schedule, start, 269, None, 0.0));
-        assert!(is_due(&mut schedule, start, 270, None, 0.0));
+        for (dice, due_s) in [(0.0, 270), (0.5, 300), (1.0, 330)] {
+            schedule.started(ProviderId(1), start, || dice);
+            assert!(!is_due(&mut schedule, start, due_s - 1, None, 0.0));
+            assert!(is_due(&mut schedule, start, due_s, None, 0.0));
+        }
         assert!(!is_due(&mut schedule, start, 39, Some(40), 0.0));
         assert!(is_due(&mut schedule, start, 40, Some(40), 0.0));
         // Its last probe is too recent.
