@@ -13,7 +13,8 @@ from conftest import ENGINE, MakeDatabase, MakeGateway
 from harness.authority import make_authority
 from harness.database import Database, Mysql, Postgres
 from harness.gateway import migrate
-from harness.private_server import PrivateServer, own, program
+from harness.private_mariadb import PrivateMariaDb
+from harness.private_server import PrivateServer, own
 from harness.process import run
 from harness.waiting import wait_for
 
@@ -91,9 +92,23 @@ def server(authority: Path) -> Iterator[PrivateServer]:
     shutil.rmtree(folder)
 
 
-@pytest.mark.skipif(ENGINE != "postgres", reason="one engine shows it")
-@pytest.mark.skipif(program("initdb") is None or shutil.which("openssl") is None, reason="needs initdb and openssl")
-def test_the_server_is_known_by_its_certificate(
+@pytest.fixture
+def mariadb(authority: Path) -> Iterator[PrivateMariaDb]:
+    server = PrivateMariaDb("--ssl-cert={files}/server.pem", "--ssl-key={files}/server.key", files=authority)
+    yield server
+    server.remove()
+
+
+def assert_strangers_are_refused(strangers: dict[str, str], folder: Path) -> None:
+    """Nobody talks to a server that is not who it should be; the reason is told in a line."""
+    for url, reason in strangers.items():
+        refused = run("gateway", DATABASE_URL=url, GATEWAY_DATABASE_WAIT="1", GATEWAY_SPOOL_DIR=str(folder / "spool"))
+        assert refused.returncode == 1 and reason in refused.stderr, refused.stderr
+        assert len(refused.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.skipif(ENGINE != "postgres", reason="PostgreSQL's way")
+def test_a_postgresql_server_is_known_by_its_certificate(
     make_gateway: MakeGateway, server: PrivateServer, authority: Path
 ) -> None:
     database = Postgres(server.url)
@@ -111,7 +126,26 @@ def test_the_server_is_known_by_its_certificate(
         f"{at}?sslmode=verify-full": "UnknownIssuer",
         trusted.replace("localhost", "127.0.0.1"): "not valid for name",
     }
-    for url, reason in strangers.items():
-        refused = run("gateway", DATABASE_URL=url, GATEWAY_DATABASE_WAIT="1", GATEWAY_SPOOL_DIR=str(authority / "spool"))
-        assert refused.returncode == 1 and reason in refused.stderr, refused.stderr
-        assert len(refused.stderr.strip().splitlines()) == 1
+    assert_strangers_are_refused(strangers, authority)
+
+
+@pytest.mark.skipif(ENGINE != "mysql", reason="MariaDB's way")
+def test_a_mariadb_server_is_known_by_its_certificate(
+    make_gateway: MakeGateway, mariadb: PrivateMariaDb, authority: Path
+) -> None:
+    database = Mysql(mariadb.url)
+    migrate(database)
+    # Who comes in clear is not let in, so that a gateway that works came by TLS.
+    database.execute("CREATE USER 'guarded'@'%' REQUIRE SSL")
+    database.execute("GRANT ALL ON *.* TO 'guarded'@'%'")
+    at = f"mysql://guarded@localhost:{mariadb.port}/{database.name}"
+    trusted = f"{at}?ssl-mode=VERIFY_IDENTITY&ssl-ca={authority}/ca.pem"
+    gateway = make_gateway(database, DATABASE_URL=trusted)
+    assert gateway.admin.http.get("/models").status_code == 200
+    assert run("migrator", "check", DATABASE_URL=trusted).returncode == 0
+    strangers = {
+        f"{at}?ssl-mode=DISABLED": "Access denied",
+        f"{at}?ssl-mode=VERIFY_IDENTITY": "UnknownIssuer",
+        trusted.replace("localhost", "127.0.0.1"): "not valid for name",
+    }
+    assert_strangers_are_refused(strangers, authority)
