@@ -46,6 +46,16 @@ class Fleet:
             wait_for(known, "a key that every gateway knows")
         return secret
 
+    def add(self, simulator: Simulator, **config: int) -> None:
+        """Another provider of the model, that every gateway knows."""
+        self.stack.add(simulator, **config)
+
+        def knows(gateway: Gateway) -> bool:
+            reports = gateway.admin.get("/health")["providers"]
+            return sum(len(report["associations"]) for report in reports) == len(self.stack.providers)
+
+        wait_for(lambda: all(knows(gateway) for gateway in self.gateways), "the provider, everywhere")
+
     def crowd(self, name: str, max_tokens: int = 10) -> Crowd:
         return Crowd(self.gateways, self.stack.name, self.key(name, rpm=RPM, tpm=TPM), max_tokens)
 
@@ -130,14 +140,8 @@ def test_so_many_at_a_time_on_all_gateways(fleet: Fleet) -> None:
 
 
 def test_what_one_provider_asked_one_gateway_for_is_kept_by_all(fleet: Fleet, alpha: Simulator, beta: Simulator) -> None:
-    fleet.stack.add(beta, priority=50)
     one, *others = fleet.gateways
-
-    def both_serve(gateway: Gateway) -> bool:
-        reports = gateway.admin.get("/health")["providers"]
-        return sum(len(report["associations"]) for report in reports) == 2
-
-    wait_for(lambda: all(both_serve(gateway) for gateway in fleet.gateways), "both providers, everywhere")
+    fleet.add(beta, priority=50)
     alpha.always(status=429, retry_after={"seconds": 100})
     ask = lambda gateway: gateway.openai().chat.completions.with_raw_response.create(  # noqa: E731
         model=fleet.stack.name, messages=[{"role": "user", "content": "Hello"}]
@@ -145,14 +149,45 @@ def test_what_one_provider_asked_one_gateway_for_is_kept_by_all(fleet: Fleet, al
     assert ask(one).headers["x-gateway-provider"].startswith("beta")
     assert alpha.received() == 1
 
-    def pauses(gateway: Gateway) -> bool:
-        reports = gateway.admin.get("/health")["providers"]
-        return any(it["cooling_until"] for report in reports for it in report["associations"])
-
     for gateway in others:
         wait_for(lambda: pauses(gateway), "a pause that another gateway was asked for")  # noqa: B023
         assert ask(gateway).headers["x-gateway-provider"].startswith("beta")
     assert alpha.received() == 1, "nobody else had to find out"
+
+
+def test_a_session_has_the_same_home_at_every_gateway_also_when_it_has_to_move(
+    fleet: Fleet, alpha: Simulator, beta: Simulator
+) -> None:
+    """What a provider has in its prompt cache is of use whichever gateway the next request comes to."""
+    fleet.add(beta)
+    fleet.first.admin.policy(fleet.stack.model, strategy="sticky")
+    edition = fleet.first.metrics()["gateway_config_version"]
+    current = lambda gateway: gateway.metrics()["gateway_config_version"] >= edition  # noqa: E731
+    wait_for(lambda: all(current(gateway) for gateway in fleet.gateways), "the policy, everywhere")
+
+    def home(gateway: Gateway, session: int) -> str:
+        client = gateway.openai(default_headers={"x-gateway-session": f"session-{session}"})
+        messages = [{"role": "user", "content": "Hello"}]
+        answer = client.chat.completions.with_raw_response.create(model=fleet.stack.name, messages=messages)
+        return answer.headers["x-gateway-provider"]
+
+    def homes() -> list[str]:
+        each = [{home(gateway, session) for gateway in fleet.gateways} for session in range(12)]
+        assert all(len(names) == 1 for names in each), each
+        return [names.pop() for names in each]
+
+    at_first = homes()
+    assert len(set(at_first)) == 2, "sessions of either provider"
+    alpha.always(status=429, retry_after={"seconds": 100})
+    moved = next(session for session, name in enumerate(at_first) if name.startswith("alpha"))
+    home(fleet.first, moved)
+    wait_for(lambda: all(pauses(gateway) for gateway in fleet.gateways), "a pause, everywhere")
+    assert {name.split("-")[0] for name in homes()} == {"beta"}
+
+
+def pauses(gateway: Gateway) -> bool:
+    reports = gateway.admin.get("/health")["providers"]
+    return any(it["cooling_until"] for report in reports for it in report["associations"])
 
 
 def test_a_wrong_address_stops_the_start(make_gateway: MakeGateway) -> None:
