@@ -68,6 +68,27 @@ def test_tokens_are_settled_by_what_was_used(gateway: Gateway, make_stack: MakeS
         )
 
 
+def test_tokens_of_a_request_that_failed_are_there_again(
+    gateway: Gateway, make_stack: MakeStack, alpha: Simulator
+) -> None:
+    stack = make_stack(alpha, max_retry=0)
+    client = gateway.openai(limited_key(gateway, tpm=5000, rpm=10))
+    alone = chat(client, stack.name)
+    used = stack.rows(1)[0]["total_tokens"]
+    reserved = 5000 - int(alone["x-ratelimit-remaining-tokens"])
+    alpha.always(status=500)
+    for _ in range(3):
+        with pytest.raises(openai.InternalServerError):
+            client.chat.completions.create(
+                model=stack.name, messages=[{"role": "user", "content": "Hello"}], max_tokens=1500
+            )
+    alpha.reset()
+    after = chat(client, stack.name)
+    # Only what the first has used is gone, and what this one may use. That the others were requests stays true.
+    assert int(after["x-ratelimit-remaining-tokens"]) == 5000 - used - reserved
+    assert after["x-ratelimit-remaining-requests"] == "5"
+
+
 def test_fifty_clients_of_one_key_get_its_limit_of_any_minute(make_gateway: MakeGateway, alpha: Simulator) -> None:
     """One key has more requests than it may, the other more tokens."""
     gateway = make_gateway()
