@@ -193,6 +193,19 @@ def test_references_to_keys(make_gateway: MakeGateway, alpha: Simulator, tmp_pat
         assert ask(gateway, stack).status_code == 200
         assert alpha.seen()[-1].headers["authorization"] == f"Bearer {key}"
 
+    def asked_with() -> str:
+        assert ask(gateway, stack).status_code == 200
+        return alpha.seen()[-1].headers["authorization"]
+
+    # As an orchestrator changes a mounted secret, and as an operator may slip.
+    changed = tmp_path / "changed"
+    changed.write_text("sk-of-the-next-month-4567\n")
+    changed.replace(key_file)
+    wait_for(lambda: asked_with() == "Bearer sk-of-the-next-month-4567", "the key that the file has now")
+    key_file.unlink()
+    wait_for(lambda: str(key_file) in gateway.process.output, "a word about the file that is gone")
+    assert asked_with() == "Bearer sk-of-the-next-month-4567"
+
 
 @pytest.mark.sqlite_only
 def test_without_an_admin_key_the_admin_api_is_closed(make_gateway: MakeGateway) -> None:
