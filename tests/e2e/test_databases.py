@@ -67,7 +67,9 @@ def test_no_more_connections_are_made_than_are_set(make_gateway: MakeGateway, ma
         thread.join(30)
     match database:
         case Postgres():
-            count = "SELECT COUNT(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            count = f"SELECT COUNT(*) AS n {others} AND query NOT LIKE 'LISTEN %'"
+            assert database.execute(f"SELECT COUNT(*) AS n {others} AND query LIKE 'LISTEN %'")[0]["n"] == 1
         case _:
             count = "SELECT COUNT(*) AS n FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
     assert 1 <= database.execute(count)[0]["n"] <= 2

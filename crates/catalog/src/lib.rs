@@ -2,7 +2,7 @@
 //!
 //! A request takes one snapshot and sees one configuration throughout. A change is read in one transaction and either
 //! becomes the next snapshot or leaves the old one in force; nothing is ever half applied. Replicas notice changes of
-//! others by a version row ([`version::bump`]) that is polled each second.
+//! others by a version row ([`version::bump`]) that is polled each second, and sooner where the database tells of them.
 //!
 //! The rows last read can be kept in a file on local disk. [`Catalog::from_file`] starts from it while the database is away.
 //!
@@ -14,6 +14,7 @@ mod file;
 mod guarding;
 mod heartbeat;
 mod kind;
+mod notices;
 mod outside;
 mod policy;
 mod prices;

@@ -13,11 +13,14 @@ use std::{
 use access::{ClientKey, KeyHash};
 use arc_swap::{ArcSwap, Guard};
 use sea_orm::DatabaseConnection;
-use tokio::{sync::Mutex, time::MissedTickBehavior};
+use tokio::{
+    sync::{Mutex, Notify},
+    time::MissedTickBehavior,
+};
 use tokio_util::sync::CancellationToken;
 use upstream::Clients;
 
-use crate::{Error, Secrets, Snapshot, build::Rows, file, reseal::seal_plain, version};
+use crate::{Error, Secrets, Snapshot, build::Rows, file, notices, reseal::seal_plain, version};
 
 /// How often other replicas' changes are looked for.
 const POLL: Duration = Duration::from_secs(1);
@@ -214,15 +217,25 @@ pub struct Poller {
 
 impl Poller {
     /// Polls until `stop`. While the database is away the last snapshot serves on.
-    pub async fn run(mut self, stop: CancellationToken) {
+    pub async fn run(self, stop: CancellationToken) {
+        let (catalog, heard) = (self.catalog.clone(), Notify::new());
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.look(&heard) => {}
+            never = notices::hear(&catalog.inner.settings.database, &heard) => match never {},
+        }
+    }
+
+    /// Looks now and then, and whenever a change was `heard` of.
+    async fn look(mut self, heard: &Notify) {
         let mut ticks = tokio::time::interval(POLL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let catalog = self.catalog.clone();
         let is_up = &catalog.inner.database_is_up;
         loop {
             tokio::select! {
-                () = stop.cancelled() => return,
                 _ = ticks.tick() => {}
+                () = heard.notified() => {}
             }
             match tokio::time::timeout(PATIENCE, self.poll()).await {
                 Ok(Ok(())) => {

@@ -8,6 +8,8 @@ use sea_orm::{
     sea_query::{Expr, OnConflict},
 };
 
+use crate::notices;
+
 /// The one row's id.
 const ID: i32 = 1;
 
@@ -29,7 +31,7 @@ pub async fn bump(connection: &impl ConnectionTrait) -> Result<(), DbErr> {
         .on_conflict(raised)
         .exec_without_returning(connection)
         .await?;
-    Ok(())
+    notices::tell(connection).await
 }
 
 /// The version now; 0 before the first change.

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use crate::run::process::Spawned;
 
-/// Connections to the database that the gateway may keep: those of `GATEWAY_DATABASE_CONNECTIONS`, and two of the writer of
-/// rows.
-pub(crate) const POOL: u64 = 8 + 2;
+/// Connections to the database that the gateway may keep: those of `GATEWAY_DATABASE_CONNECTIONS`, two of the writer of rows,
+/// and one that waits to be told of changes.
+pub(crate) const POOL: u64 = 8 + 2 + 1;
 
 /// How descriptors of connections to the database are told from others.
 #[derive(Clone, Copy, Debug)]
