@@ -1,16 +1,13 @@
-import { html, useState } from "../../vendor/preact.js";
+import { html, useEffect, useRef, useState } from "../../vendor/preact.js";
 import { all, patch, post, remove } from "../api.js";
 import { AllChosen, Batch, Chosen, useChosen } from "../batch.js";
-import { ago, percent, time, usd } from "../format.js";
+import { ago, local, percent, time, usd } from "../format.js";
 import { Guards, guardFields, guardsOf } from "../guards.js";
 import { t } from "../i18n.js";
 import { Action, Badge, Check, Confirm, Copy, Declared, Dialog, Empty, FormEnd, Head, Input, Loaded, Select, names, number, say, text, useData, useForm } from "../ui.js";
 
-const PERIODS = [["day", t("Day")], ["month", t("Month")], ["total", t("In all")]];
+const PERIODS = [["day", t("Per day")], ["month", t("Per month")], ["total", t("In all")]];
 const FIELDS = ["name", "expires_at", "allowed_models", "allowed_providers", "budgets.warn_at", ...PERIODS.map(([name]) => `budgets.${name}`)];
-
-/** As an input for local time wants it. */
-const local = (value) => (value ? new Date(new Date(value) - new Date().getTimezoneOffset() * 60_000).toISOString().slice(0, 16) : "");
 
 /** What a form says of budgets; null where it limits nothing. */
 function budgets(values) {
@@ -32,13 +29,14 @@ function Budgets({ of }) {
   })}</div>`;
 }
 
-/** A new secret for a key, which is shown this once. */
+/** A new secret for a key, which is shown this once, in the dialog that had the form. */
 function Shown({ made, onClose }) {
-  return html`<${Dialog} narrow title=${t("The key of {name}", { name: made.name })} onClose=${onClose}>
-    <div class="note warn">${t("It is shown this once. Only its hash is kept.")}</div>
+  const end = useRef(null);
+  // The form's button is gone, and the focus with it.
+  useEffect(() => end.current.querySelector("button").focus(), []);
+  return html`<div class="note warn">${t("It is shown this once. Only its hash is kept.")}</div>
     <pre id="new-key">${made.key}</pre>
-    <div class="end"><${Copy} text=${made.key} /><button type="button" class="primary" onClick=${onClose}>${t("I have it")}</button></div>
-  <//>`;
+    <div class="end" ref=${end}><${Copy} text=${made.key} /><button type="button" class="primary" onClick=${onClose}>${t("I have it")}</button></div>`;
 }
 
 function Rotate({ of, onClose, onDone }) {
@@ -48,12 +46,12 @@ function Rotate({ of, onClose, onDone }) {
     setMade(await post(`/keys/${of.id}/rotate`, { overlap_seconds: Math.round(number(values.hours) * 3600) }));
     onDone();
   };
-  if (made) return html`<${Shown} made=${made} onClose=${onClose} />`;
-  return html`<${Dialog} narrow title=${t("A new secret for {name}", { name: of.name })} onClose=${onClose}>
+  const title = made ? t("The key of {name}", { name: made.name }) : t("A new secret for {name}", { name: of.name });
+  return html`<${Dialog} narrow title=${title} onClose=${onClose}>${made ? html`<${Shown} made=${made} onClose=${onClose} />` : html`
     <form class="form" onSubmit=${(event) => form.submit(event, send)}>
       <${Input} form=${form} name="hours" field="overlap_seconds" label=${t("Hours that the old one is accepted")} type="number" min="0" step="any" wide />
       <${FormEnd} form=${form} fields=${["overlap_seconds"]} verb=${t("Rotate")} onClose=${onClose} />
-    </form>
+    </form>`}
   <//>`;
 }
 
@@ -79,10 +77,8 @@ function KeyForm({ of, onClose, onDone }) {
     }
     onDone();
   };
-  if (made) {
-    return html`<${Shown} made=${made} onClose=${onClose} />`;
-  }
-  return html`<${Dialog} title=${of ? t("Edit {name}", { name: of.name }) : t("Create a key")} onClose=${onClose}>
+  const title = made ? t("The key of {name}", { name: made.name }) : of ? t("Edit {name}", { name: of.name }) : t("Create a key");
+  return html`<${Dialog} narrow=${!!made} title=${title} onClose=${onClose}>${made ? html`<${Shown} made=${made} onClose=${onClose} />` : html`
     <form class="form" onSubmit=${(event) => form.submit(event, send)}>
       <${Input} form=${form} name="name" label=${t("Name")} hint=${t("It stands for the key in logs and reports.")} required maxlength="100" autofocus />
       <${Input} form=${form} name="expires_at" label=${t("Expires")} type="datetime-local" hint=${t("Empty is never.")} />
@@ -96,7 +92,7 @@ function KeyForm({ of, onClose, onDone }) {
       <${Guards} form=${form} />
       <div class="wide stack"><${Check} form=${form} name="record_bodies" label=${t("Record bodies of requests and answers")} /><${Check} form=${form} name="enabled" label=${t("Enabled")} /></div>
       <${FormEnd} form=${form} fields=${[...FIELDS, ...guardFields(form.values.guards)]} verb=${of ? t("Save") : t("Create")} onClose=${onClose} />
-    </form>
+    </form>`}
   <//>`;
 }
 
@@ -126,9 +122,9 @@ export function Keys() {
             <div class="scroll" tabindex="0"><table>
             <thead><tr><th><${AllChosen} chosen=${chosen} rows=${rows} /></th><th>${t("Name")}</th><th>${t("Begins with")}</th><th>${t("State")}</th><th>${t("Models")}</th><th>${t("Budgets")}</th><th>${t("Expires")}</th><th>${t("Last used")}</th><th><span class="visually-hidden">${t("Actions")}</span></th></tr></thead>
             <tbody>${rows.map(
-              (one) => html`<tr>
+              (one) => html`<tr key=${one.id}>
                 <td><${Chosen} chosen=${chosen} row=${one} name=${one.name} /></td>
-                <td><a href=${`#/logs?key=${encodeURIComponent(one.name)}`}>${one.name}</a> <${Declared} of=${one} /></td><td class="mono">${one.key_prefix}…</td><td><${KeyState} of=${one} /></td>
+                <td class="nowrap"><a href=${`#/logs?key=${encodeURIComponent(one.name)}`}>${one.name}</a> <${Declared} of=${one} /></td><td class="mono nowrap">${one.key_prefix}…</td><td><${KeyState} of=${one} /></td>
                 <td><div class="clip" title=${one.allowed_models?.join(", ") ?? ""}>${one.allowed_models?.join(", ") ?? t("all")}</div></td>
                 <td><${Budgets} of=${one.spending} /></td>
                 <td class="nowrap">${one.expires_at ? time(one.expires_at) : t("never")}</td><td class="nowrap">${ago(one.last_used_at)}</td>

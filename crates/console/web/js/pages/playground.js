@@ -1,4 +1,5 @@
 import { html, useRef, useState } from "../../vendor/preact.js";
+import { useAddress } from "../address.js";
 import { all, post } from "../api.js";
 import { count, duration } from "../format.js";
 import { t } from "../i18n.js";
@@ -22,7 +23,7 @@ const ROUTE = ["x-gateway-provider", "x-gateway-attempts", "server-timing", "x-r
 
 export function Playground() {
   const models = useData(async (signal) => (await all("/models", signal)).sort(byName));
-  const [model, setModel] = useState("");
+  const [{ model }, tell] = useAddress({ model: "" });
   const [key, setKey] = useState(read(tab, "client-key") ?? "");
   const [prompt, setPrompt] = useState("");
   const [messages, setMessages] = useState([]);
@@ -106,7 +107,7 @@ export function Playground() {
             </section>
             <section class="card stack">
               <div class="field"><label for="play-model">${t("Model")}</label>
-                <select id="play-model" onChange=${(event) => setModel(event.target.value)}>${list.map((one) => html`<option value=${one.name} selected=${one.name === (model || list[0].name)}>${one.name}</option>`)}</select></div>
+                <select id="play-model" onChange=${(event) => tell({ model: event.target.value })}>${list.map((one) => html`<option value=${one.name} selected=${one.name === (model || list[0].name)}>${one.name}</option>`)}</select></div>
               <div class="field"><label for="play-key">${t("Client key")}</label>
                 <input id="play-key" type="password" autocomplete="off" value=${key} onInput=${(event) => remember(event.target.value.trim())} />
                 <div class="hint">${t("It stays in this tab.")}</div></div>

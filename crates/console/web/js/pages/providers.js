@@ -171,9 +171,9 @@ export function Providers() {
             <thead><tr><th><${AllChosen} chosen=${chosen} rows=${rows} /></th><th>${t("Name")}</th><th>${t("State")}</th><th>${t("Type")}</th><th class="number">${t("Priority")}</th><th class="number">${t("Weight")}</th><th>${t("Last success")}</th><th><span class="visually-hidden">${t("Actions")}</span></th></tr></thead>
             <tbody>${rows.map((one) => {
               const state = states.get(one.id);
-              return html`<tr>
+              return html`<tr key=${one.id}>
                 <td><${Chosen} chosen=${chosen} row=${one} name=${one.name} /></td>
-                <td><button type="button" class="plain" onClick=${() => show({ about: one })}>${one.name}</button> <${Declared} of=${one} /></td>
+                <td class="nowrap"><button type="button" class="plain" onClick=${() => show({ about: one })}>${one.name}</button> <${Declared} of=${one} /></td>
                 <td><${State} of=${state?.state} enabled=${one.enabled} problem=${one.problem} />
                   ${(one.problem || (state && state.state !== "healthy")) && html`<div class="small muted clip" title=${one.problem ?? state.last_error ?? ""}>${one.problem ?? [reason(state.reason), state.last_error].filter(Boolean).join(": ")}</div>`}</td>
                 <td><${Badge} bare>${one.type}<//></td>
