@@ -225,6 +225,49 @@ def test_a_key_is_made_shown_once_and_revoked(inside: Visit, gateway: Gateway) -
     assert gateway.http.get("/v1/models", headers={"authorization": f"Bearer {key}"}).status_code == 401
 
 
+def test_limits_of_keys_and_providers_are_set_shown_and_taken_away(inside: Visit, gateway: Gateway, make_stack, alpha: Simulator) -> None:
+    page = inside.page
+    dialog = page.locator("dialog")
+    name = gateway.admin.key("limited", limits={"tpm": 9000, "models": {"gpt-*": {"rpm": 60}, "o3": {"rpm": 5}}})["name"]
+    row = page.locator("tr", has_text=name)
+
+    def limits() -> dict | None:
+        return next(one for one in gateway.admin.get("/keys", limit=1000)["data"] if one["name"] == name)["limits"]
+
+    def save() -> None:
+        inside.click("Save")
+        expect(dialog).to_have_count(0)
+
+    inside.go("keys")
+    expect(row).to_contain_text("9,000 tokens a minute")
+    expect(row).to_contain_text("gpt-*: 60 requests a minute")
+    row.get_by_role("button", name="Edit").click()
+    dialog.get_by_label("Requests a minute").first.fill("600")
+    dialog.get_by_label("Tokens a minute").first.fill("")
+    dialog.get_by_role("button", name="Remove these limits").last.click()
+    save()
+    expect(row).to_contain_text("600 requests a minute")
+    assert limits()["rpm"] == 600
+    assert limits().get("tpm") is None
+    assert list(limits()["models"]) == ["gpt-*"]
+    row.get_by_role("button", name="Edit").click()
+    dialog.get_by_label("Requests a minute").first.fill("")
+    dialog.get_by_role("button", name="Remove these limits").click()
+    save()
+    expect(row).not_to_contain_text("a minute")
+    assert limits() is None
+    provider = make_stack(alpha).providers[0]
+    inside.go("providers")
+    row = page.locator("tr", has_text=provider["name"])
+    row.get_by_role("button", name="Edit").click()
+    dialog.get_by_label("Tokens a minute").fill("0")
+    inside.click("Save")
+    expect(dialog.get_by_label("Tokens a minute")).to_have_attribute("aria-invalid", "true")
+    dialog.get_by_label("Tokens a minute").fill("70000")
+    save()
+    assert gateway.admin.get(f"/providers/{provider['id']}")["config"]["tpm"] == 70000
+
+
 def test_a_form_shows_what_the_api_says_at_its_field(inside: Visit, make_stack, alpha: Simulator) -> None:
     page = inside.page
     name = make_stack(alpha).providers[0]["name"]

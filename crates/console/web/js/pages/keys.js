@@ -4,6 +4,7 @@ import { AllChosen, Batch, Chosen, useChosen } from "../batch.js";
 import { ago, local, percent, time, usd } from "../format.js";
 import { Guards, guardFields, guardsOf } from "../guards.js";
 import { t } from "../i18n.js";
+import { Limits, LimitsShown, limitFields, limitsIn, limitsOf } from "../limits.js";
 import { Action, Badge, Check, Confirm, Copy, Declared, Dialog, Empty, FormEnd, Head, Input, Loaded, Select, names, number, say, text, useData, useForm } from "../ui.js";
 
 const PERIODS = [["day", t("Per day")], ["month", t("Per month")], ["total", t("In all")]];
@@ -59,14 +60,14 @@ function KeyForm({ of, onClose, onDone }) {
   const form = useForm({
     name: of?.name ?? "", enabled: of?.enabled ?? true, expires_at: local(of?.expires_at),
     allowed_models: of?.allowed_models?.join(", ") ?? "", allowed_providers: of?.allowed_providers?.join(", ") ?? "",
-    unpriced: "allow", ...of?.budgets, guards: of?.guards ?? null, record_bodies: of?.record_bodies ?? false,
+    unpriced: "allow", ...of?.budgets, guards: of?.guards ?? null, limits: limitsIn(of?.limits), record_bodies: of?.record_bodies ?? false,
   });
   const [made, setMade] = useState(null);
   const send = async (values) => {
     const body = {
       name: values.name.trim(), enabled: values.enabled, expires_at: values.expires_at ? new Date(values.expires_at).toISOString() : null,
       allowed_models: names(values.allowed_models), allowed_providers: names(values.allowed_providers),
-      budgets: budgets(values), guards: guardsOf(values.guards), record_bodies: values.record_bodies,
+      limits: limitsOf(values.limits, of?.limits), budgets: budgets(values), guards: guardsOf(values.guards), record_bodies: values.record_bodies,
     };
     if (of) {
       await patch(`/keys/${of.id}`, body);
@@ -84,6 +85,7 @@ function KeyForm({ of, onClose, onDone }) {
       <${Input} form=${form} name="expires_at" label=${t("Expires")} type="datetime-local" hint=${t("Empty is never.")} />
       <${Input} form=${form} name="allowed_models" label=${t("Models it may ask for")} wide placeholder="gpt-*, claude-*" hint=${t("Names or patterns, separated by commas; empty is all.")} />
       <${Input} form=${form} name="allowed_providers" label=${t("Providers that may serve it")} wide hint=${t("Names, separated by commas; empty is all.")} />
+      <${Limits} form=${form} />
       <fieldset class="wide"><legend>${t("Budgets in USD; empty is no limit")}</legend><div class="form">
         ${PERIODS.map(([name, label]) => html`<${Input} form=${form} name=${name} field=${`budgets.${name}`} label=${label} inputmode="decimal" />`)}
         <${Input} form=${form} name="warn_at" field="budgets.warn_at" label=${t("Warn at this share")} type="number" step="any" placeholder="0.8" />
@@ -91,7 +93,7 @@ function KeyForm({ of, onClose, onDone }) {
       </div></fieldset>
       <${Guards} form=${form} />
       <div class="wide stack"><${Check} form=${form} name="record_bodies" label=${t("Record bodies of requests and answers")} /><${Check} form=${form} name="enabled" label=${t("Enabled")} /></div>
-      <${FormEnd} form=${form} fields=${[...FIELDS, ...guardFields(form.values.guards)]} verb=${of ? t("Save") : t("Create")} onClose=${onClose} />
+      <${FormEnd} form=${form} fields=${[...FIELDS, ...limitFields(form.values.limits), ...guardFields(form.values.guards)]} verb=${of ? t("Save") : t("Create")} onClose=${onClose} />
     </form>`}
   <//>`;
 }
@@ -120,12 +122,13 @@ export function Keys() {
         : html`<${Batch} path="/keys" chosen=${chosen} name=${(one) => one.name} verb=${t("Revoke")} onDone=${list.reload}
               consequence=${t("Whoever calls with one of them is refused from now on, for ever.")} />
             <div class="scroll" tabindex="0"><table>
-            <thead><tr><th><${AllChosen} chosen=${chosen} rows=${rows} /></th><th>${t("Name")}</th><th>${t("Begins with")}</th><th>${t("State")}</th><th>${t("Models")}</th><th>${t("Budgets")}</th><th>${t("Expires")}</th><th>${t("Last used")}</th><th><span class="visually-hidden">${t("Actions")}</span></th></tr></thead>
+            <thead><tr><th><${AllChosen} chosen=${chosen} rows=${rows} /></th><th>${t("Name")}</th><th>${t("Begins with")}</th><th>${t("State")}</th><th>${t("Models")}</th><th>${t("Limits")}</th><th>${t("Budgets")}</th><th>${t("Expires")}</th><th>${t("Last used")}</th><th><span class="visually-hidden">${t("Actions")}</span></th></tr></thead>
             <tbody>${rows.map(
               (one) => html`<tr key=${one.id}>
                 <td><${Chosen} chosen=${chosen} row=${one} name=${one.name} /></td>
                 <td class="nowrap"><a href=${`#/logs?key=${encodeURIComponent(one.name)}`}>${one.name}</a> <${Declared} of=${one} /></td><td class="mono nowrap">${one.key_prefix}…</td><td><${KeyState} of=${one} /></td>
                 <td><div class="clip" title=${one.allowed_models?.join(", ") ?? ""}>${one.allowed_models?.join(", ") ?? t("all")}</div></td>
+                <td><${LimitsShown} of=${one.limits} /></td>
                 <td><${Budgets} of=${one.spending} /></td>
                 <td class="nowrap">${one.expires_at ? time(one.expires_at) : t("never")}</td><td class="nowrap">${ago(one.last_used_at)}</td>
                 <td class="actions"><${Action} disabled=${!!one.declared_by} does=${enable(one)} said=${one.enabled ? t("{name} is disabled.", { name: one.name }) : t("{name} is enabled.", { name: one.name })}>${one.enabled ? t("Disable") : t("Enable")}<//>
