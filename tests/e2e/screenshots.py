@@ -32,6 +32,7 @@ def playground(page: Page) -> None:
     page.get_by_label("Message").fill("Why is the sky blue?")
     page.get_by_role("button", name="Send", exact=True).click()
     page.locator("#route dd").nth(5).filter(has_text="out").wait_for()
+    page.locator(".attempt").first.wait_for()
 
 
 def one_log(page: Page) -> None:

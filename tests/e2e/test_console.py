@@ -95,6 +95,24 @@ def test_from_the_first_sign_in_to_the_first_answer_in_under_ten_clicks(empty: V
     assert [seen.prompt for seen in asked] == ["Is anybody there?"]
 
 
+def test_the_playground_shows_who_was_asked_in_vain(inside: Visit, make_stack, alpha: Simulator, beta: Simulator) -> None:
+    stack = make_stack(max_retry=1)
+    stack.add(alpha, priority=200)
+    stack.add(beta, priority=100)
+    alpha.always(status=500)
+    page = inside.page
+    inside.go(f"playground?model={stack.name}")
+    inside.click("Make a key for this")
+    page.get_by_label("Message").fill("Hello!")
+    expect(page.get_by_role("button", name="Send")).to_be_enabled()
+    page.get_by_label("Message").press("Control+Enter")
+    attempts = page.locator(".attempt")
+    expect(attempts).to_have_count(2)
+    expect(attempts.first).to_contain_text(stack.providers[0]["name"])
+    expect(attempts.first).to_contain_text("500 server_error")
+    expect(attempts.last).to_contain_text(stack.providers[1]["name"])
+
+
 def test_a_wrong_admin_key_is_told_where_it_was_entered(empty: Visit) -> None:
     page = empty.page
     page.goto(empty.origin)
@@ -138,6 +156,26 @@ def test_a_chart_tells_its_latest_values(inside: Visit, make_stack, alpha: Simul
     legend = inside.page.locator(".u-legend").first
     expect(legend).to_contain_text("answered")
     expect(legend.locator(".u-value").first).not_to_have_text("–")
+
+
+def test_outcomes_are_asked_for_where_one_looks(empty: Visit, alpha: Simulator) -> None:
+    page = empty.page
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/status") else None)
+    empty.sign_in(ADMIN_KEY)
+    send = "([path, body]) => fetch(`../api/${path}`, { method: 'POST', headers: { authorization: `Bearer ${sessionStorage.getItem('admin-key')}`, 'content-type': 'application/json' }, body: JSON.stringify(body) }).then(it => it.json())"
+    provider = page.evaluate(send, ["providers", {"name": "p", "type": "openai", "config": {"base_url": alpha.base_url, "api_key": PROVIDER_KEY}}])
+    for number in range(30):
+        model = page.evaluate(send, ["models", {"name": f"m{number:02}"}])
+        page.evaluate(send, ["model-providers", {"model_id": model["id"], "provider_id": provider["id"], "provider_model": "up"}])
+    empty.go("models")
+    last = page.get_by_role("region", name="m29")
+    expect(last).to_be_attached()
+    page.wait_for_load_state("networkidle")
+    seen = set(asked)
+    assert 0 < len(seen) < 20
+    with page.expect_request(lambda request: request.url.endswith("/status") and request.url not in seen):
+        last.scroll_into_view_if_needed()
 
 
 def test_a_route_is_explained(inside: Visit, make_stack, alpha: Simulator, beta: Simulator) -> None:

@@ -54,7 +54,7 @@ export function Limits({ form }) {
 
 /** Limits in a row of a list. */
 export function LimitsShown({ of }) {
-  if (!of) return html`<span class="muted small">${t("no limit")}</span>`;
+  if (!of) return html`<span class="muted small nowrap">${t("no limit")}</span>`;
   const written = (one) =>
     [one.rpm && t("{count} requests a minute", { count: count(one.rpm) }), one.tpm && t("{count} tokens a minute", { count: count(one.tpm) }), one.concurrent && t("{count} at once", { count: count(one.concurrent) })].filter(Boolean);
   const lines = [...written(of), ...Object.entries(of.models ?? {}).map(([pattern, one]) => `${pattern}: ${written(one).join(", ")}`)];

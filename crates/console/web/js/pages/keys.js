@@ -24,7 +24,7 @@ function Budgets({ of }) {
   return html`<div class="meters">${limited.map((one) => {
     const share = Number(one.budget) > 0 ? Math.min(Number(one.spent) / Number(one.budget), 1) : 1;
     return html`<div title=${one.resets_at ? t("Begins anew {when}", { when: ago(one.resets_at) }) : ""}>
-      <span class="small">${one.label}: ${usd(one.spent)} / ${usd(one.budget)}</span>
+      <span class="small nowrap">${one.label}: ${usd(one.spent)} / ${usd(one.budget)}</span>
       <div class=${`meter ${{ warning: "warn", exhausted: "bad" }[one.state] ?? ""}`} role="img" aria-label=${t("{share} spent", { share: percent(share) })}><i ref=${(node) => node && (node.style.width = `${share * 100}%`)} /></div>
     </div>`;
   })}</div>`;
@@ -101,6 +101,7 @@ function KeyForm({ of, onClose, onDone }) {
 function KeyState({ of }) {
   if (!of.enabled) return html`<${Badge}>${t("disabled")}<//>`;
   if (of.expires_at && new Date(of.expires_at) < new Date()) return html`<${Badge} kind="bad">${t("expired")}<//>`;
+  if (PERIODS.some(([name]) => of.spending?.[name]?.state === "exhausted")) return html`<${Badge} kind="bad">${t("budget spent")}<//>`;
   return html`<${Badge} kind="good">${t("in use")}<//>`;
 }
 

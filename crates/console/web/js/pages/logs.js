@@ -46,7 +46,8 @@ function newest(told, listed) {
   return [...told.filter((row) => !known.has(row.request_id)), ...listed].slice(0, PAGE);
 }
 
-function Attempts({ of, providers }) {
+/** The attempts of a request on one line of time. */
+export function Attempts({ of, providers }) {
   const total = Math.max(of.latency_ms, 1);
   let begun = 0;
   return html`<div class="timeline">${of.attempts.map((one) => {

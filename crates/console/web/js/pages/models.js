@@ -1,4 +1,4 @@
-import { html, useState } from "../../vendor/preact.js";
+import { html, useEffect, useRef, useState } from "../../vendor/preact.js";
 import { useAddress } from "../address.js";
 import { all, get, patch, post, remove } from "../api.js";
 import { AllChosen, Batch, Chosen, useChosen } from "../batch.js";
@@ -58,9 +58,28 @@ function AssociationForm({ of, model, providers, onClose, onDone }) {
   <//>`;
 }
 
-/** The last outcomes as bars, the latest on the right: red failed, height is time. */
+/** Whether the element is on the screen. */
+function useSeen(element) {
+  const [seen, set] = useState(false);
+  useEffect(() => {
+    const watch = new IntersectionObserver((entries) => set(entries.at(-1).isIntersecting));
+    watch.observe(element.current);
+    return () => watch.disconnect();
+  }, []);
+  return seen;
+}
+
+/** The outcomes of an association, which are asked for while they are looked at: a page may have hundreds. */
 function Outcomes({ of }) {
-  const status = useData((signal) => get(`/model-providers/${of.id}/status`, signal), [of.id], 5000);
+  const place = useRef(null);
+  const seen = useSeen(place);
+  const last = useRef(null);
+  const status = useData(async (signal) => (last.current = seen ? await get(`/model-providers/${of.id}/status`, signal) : last.current), [of.id, seen], seen ? 5000 : 0);
+  return html`<div ref=${place}><${Bars} status=${status} /></div>`;
+}
+
+/** The last outcomes as bars, the latest on the right: red failed, height is time. */
+function Bars({ status }) {
   const outcomes = [...(status.data?.data ?? [])].slice(0, 24).reverse();
   if (outcomes.length === 0) return html`<span class="muted small">${t("not asked yet")}</span>`;
   const slowest = Math.max(...outcomes.map((one) => one.latency_ms ?? 0), 1);
