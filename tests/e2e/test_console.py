@@ -306,6 +306,14 @@ def test_limits_of_keys_and_providers_are_set_shown_and_taken_away(inside: Visit
     assert gateway.admin.get(f"/providers/{provider['id']}")["config"]["tpm"] == 70000
 
 
+def test_a_key_whose_budget_is_spent_is_told_from_others(inside: Visit, gateway: Gateway) -> None:
+    gateway.admin.key("spent", budgets={"month": "0"})
+    gateway.admin.key("unspent", budgets={"month": "1"})
+    inside.go("keys")
+    expect(inside.page.get_by_role("row", name="Choose spent")).to_contain_text("budget spent")
+    expect(inside.page.get_by_role("row", name="Choose unspent")).to_contain_text("in use")
+
+
 def test_a_form_shows_what_the_api_says_at_its_field(inside: Visit, make_stack, alpha: Simulator) -> None:
     page = inside.page
     name = make_stack(alpha).providers[0]["name"]
