@@ -153,6 +153,20 @@ def test_a_request_is_opened_and_left(gateway: Gateway, browser: Browser, make_s
     visit.end()
 
 
+def test_who_signs_out_or_is_refused_goes_on_at_the_key(visit: Visit) -> None:
+    page = visit.page
+    key = page.get_by_label("Admin key")
+    page.keyboard.type("wrong")
+    page.keyboard.press("Enter")
+    expect(key).to_have_attribute("aria-invalid", "true")
+    expect(key).to_be_focused()
+    page.keyboard.press("ControlOrMeta+A")
+    sign_in(page)
+    tab_to(page, "Sign out")
+    page.keyboard.press("Enter")
+    expect(key).to_be_focused()
+
+
 def test_it_is_copied_where_pages_have_no_clipboard(visit: Visit) -> None:
     """As over plain HTTP from another machine."""
     page = visit.page
