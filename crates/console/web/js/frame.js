@@ -1,6 +1,6 @@
 // The frame around the pages, and which page is shown. The address behind # is the page: #/logs?model=fast.
 
-import { html, useEffect, useState } from "../vendor/preact.js";
+import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { place } from "./address.js";
 import { signOut } from "./api.js";
 import { LANGUAGES, choose, language, t } from "./i18n.js";
@@ -80,6 +80,7 @@ function Version() {
 
 export function Frame() {
   const [at, move] = useState({ page: page(), moves: 0 });
+  const drawn = useRef(location.hash);
   const [open, setOpen] = useState(false);
   useEffect(() => {
     const moved = () => {
@@ -91,6 +92,8 @@ export function Frame() {
       setTimeout(() => document.querySelector("h1")?.focus({ preventScroll: true }));
     };
     addEventListener("hashchange", moved);
+    // Somebody may have gone elsewhere before this listened.
+    if (location.hash !== drawn.current) moved();
     return () => removeEventListener("hashchange", moved);
   }, []);
   const Page = PAGES[at.page];
