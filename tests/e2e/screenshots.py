@@ -1,9 +1,10 @@
 """Takes pictures of every page of the console into docs/screenshots: `make screenshots`, or `make screenshots ONLY="keys logs"`.
 
-Those in Chinese need a font that has the characters, such as Debian's fonts-wqy-zenhei.
+Those in Chinese need a font that has the characters, such as Debian's fonts-noto-cjk: without one none are taken.
 """
 
 import json
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -32,6 +33,7 @@ def playground(page: Page) -> None:
     page.get_by_label("Message").fill("Why is the sky blue?")
     page.get_by_role("button", name="Send", exact=True).click()
     page.locator("#route dd").nth(5).filter(has_text="out").wait_for()
+    page.locator(".attempt").first.wait_for()
 
 
 def one_log(page: Page) -> None:
@@ -75,7 +77,16 @@ def take(page: Page, name: str) -> None:
     Image.open(path).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
+def has_chinese() -> bool:
+    """Whether a font has the characters; else there would be pictures of empty boxes."""
+    listed = subprocess.run(["fc-list", ":lang=zh-cn"], capture_output=True, text=True, check=True)
+    return listed.stdout.strip() != ""
+
+
 def main(only: list[str]) -> None:
+    if not has_chinese():
+        sys.exit("A font for Chinese is needed: on Debian and Ubuntu install fonts-noto-cjk")
+
     def is_wanted(name: str) -> bool:
         return not only or name in only
 

@@ -150,5 +150,8 @@ def test_a_collector_that_is_away_costs_spans_only(make_gateway: MakeGateway, al
     for _ in range(3):
         traced(gateway, stack)
     wait_for(lambda: gateway.metrics()["gateway_spans_lost_total"] == 6, "the lost spans are counted", 90)
-    assert gateway.process.output.count("the collector does not take spans") == 1
+    # The line follows the count, and comes by a pipe.
+    line = "the collector does not take spans"
+    wait_for(lambda: line in gateway.process.output, "it is told")
+    assert gateway.process.output.count(line) == 1
     assert httpx.get(f"{gateway.url}/readyz").status_code == 200

@@ -1,5 +1,7 @@
 """A Chromium without a window, which takes note of what a page must not do."""
 
+import json
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +11,14 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from .process import REPOSITORY
+
+def _documented() -> list[tuple[str, re.Pattern]]:
+    """Every operation of the API by its method and what its path matches."""
+    paths = json.loads((REPOSITORY / "crates/admin/openapi.json").read_text())["paths"]
+    return [(method.upper(), re.compile(re.sub(r"\{\w+\}", "[^/]+", path))) for path, item in paths.items() for method in item if method != "parameters"]
+
+
+DOCUMENTED = _documented()
 
 #: It talks to nobody but the page's server.
 FLAGS = (
@@ -42,6 +52,8 @@ class Visit:
     errors: list[str] = field(default_factory=list)
     #: Requests to anywhere else.
     strays: list[str] = field(default_factory=list)
+    #: Requests to the API that its document does not have.
+    undocumented: list[str] = field(default_factory=list)
     #: How often something was clicked.
     clicks: int = 0
 
@@ -65,6 +77,9 @@ class Visit:
         address = urlsplit(request.url)
         if address.scheme not in ("data", "blob") and f"{address.scheme}://{address.netloc}" != self.origin:
             self.strays.append(request.url)
+        elif not address.path.startswith(("/console", "/v1/")) and address.path != "/" and address.scheme not in ("data", "blob"):
+            if not any(request.method == method and path.fullmatch(address.path) for method, path in DOCUMENTED):
+                self.undocumented.append(f"{request.method} {address.path}")
 
     def go(self, page: str) -> None:
         """To a page of the console, by its address."""
@@ -85,3 +100,4 @@ class Visit:
         self.page.context.close()
         assert not self.errors, self.errors
         assert not self.strays, self.strays
+        assert not self.undocumented, self.undocumented

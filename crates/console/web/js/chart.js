@@ -56,9 +56,11 @@ function options(lines, format, width) {
   };
 }
 
-/** While the pointer is elsewhere the legend tells the latest values. */
+/** While the pointer is elsewhere the legend tells the latest values, once the picture is drawn, which empties it. */
 function tellLatest(plot) {
-  if ((plot.cursor.left ?? -1) < 0) plot.setLegend({ idx: plot.data[0].length - 1 }, false);
+  queueMicrotask(() => {
+    if ((plot.cursor.left ?? -1) < 0) plot.setLegend({ idx: plot.data[0].length - 1 }, false);
+  });
 }
 
 /**

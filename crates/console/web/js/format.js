@@ -37,6 +37,12 @@ export const usd = (value) =>
     return new Intl.NumberFormat(locale, { style: "currency", currency: "USD", currencyDisplay: "narrowSymbol", ...digits }).format(amount);
   });
 
+/** A time as an input for local time wants it; nothing where it is none. */
+export function local(value) {
+  const at = new Date(value || NaN);
+  return Number.isNaN(at.getTime()) ? "" : new Date(at - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
 export const unpriced = (value) => (value === null || value === undefined ? t("unpriced") : usd(value));
 
 export function ago(value) {

@@ -1,6 +1,7 @@
 // The frame around the pages, and which page is shown. The address behind # is the page: #/logs?model=fast.
 
-import { html, useEffect, useState } from "../vendor/preact.js";
+import { html, useEffect, useRef, useState } from "../vendor/preact.js";
+import { place } from "./address.js";
 import { signOut } from "./api.js";
 import { LANGUAGES, choose, language, t } from "./i18n.js";
 import { browser, read, write } from "./storage.js";
@@ -43,10 +44,10 @@ const SECTIONS = [
 ];
 const PAGES = Object.fromEntries(SECTIONS.flatMap(([, pages]) => pages.map(([name, , page]) => [name, page])));
 
-function place() {
-  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
-  return { page: path in PAGES ? path : "overview", query: Object.fromEntries(new URLSearchParams(query)) };
-}
+const page = () => {
+  const { path } = place();
+  return path in PAGES ? path : "overview";
+};
 
 function Theme() {
   const [theme, set] = useState(read(browser, "theme") ?? "");
@@ -78,17 +79,21 @@ function Version() {
 }
 
 export function Frame() {
-  const [at, move] = useState(place);
+  const [at, move] = useState({ page: page(), moves: 0 });
+  const drawn = useRef(location.hash);
   const [open, setOpen] = useState(false);
   useEffect(() => {
     const moved = () => {
-      move(place());
+      // Each move shows its page anew, the same page with another query too.
+      move((before) => ({ page: page(), moves: before.moves + 1 }));
       setOpen(false);
       // As after a page load: from the top, for the eye and for the screen reader.
       scrollTo(0, 0);
       setTimeout(() => document.querySelector("h1")?.focus({ preventScroll: true }));
     };
     addEventListener("hashchange", moved);
+    // Somebody may have gone elsewhere before this listened.
+    if (location.hash !== drawn.current) moved();
     return () => removeEventListener("hashchange", moved);
   }, []);
   const Page = PAGES[at.page];
@@ -111,6 +116,6 @@ export function Frame() {
           <div class="row between"><${Version} /><button type="button" class="plain" onClick=${signOut}>${t("Sign out")}</button></div>
         </footer>
       </aside>
-      <main id="main"><${Page} key=${location.hash} query=${at.query} /></main>
+      <main id="main"><${Page} key=${at.moves} /></main>
     </div>`;
 }

@@ -6,22 +6,31 @@ import { t } from "./i18n.js";
 /* Feedback */
 
 let toasts = [];
-let shownBy = () => {};
+/** Who can show them: the page, and above it each dialog that is open. Only what is topmost is seen and heard. */
+let places = [];
+const tell = () => places.forEach((show, at) => show(at === places.length - 1 ? toasts : []));
 
 /** Says something for a few seconds, wherever one is. */
 export function say(text, kind = "good") {
   const toast = { text, kind };
   toasts = [...toasts, toast];
-  shownBy(toasts);
+  tell();
   setTimeout(() => {
     toasts = toasts.filter((one) => one !== toast);
-    shownBy(toasts);
+    tell();
   }, kind === "bad" ? 8000 : 4000);
 }
 
 export function Toasts() {
-  const [shown, show] = useState(toasts);
-  shownBy = show;
+  const [shown, show] = useState([]);
+  useEffect(() => {
+    places = [...places, show];
+    tell();
+    return () => {
+      places = places.filter((one) => one !== show);
+      tell();
+    };
+  }, []);
   return html`<div class="toasts" role="status" aria-live="polite">
     ${shown.map((toast) => html`<div class=${toast.kind}>${toast.text}</div>`)}
   </div>`;
@@ -31,11 +40,12 @@ export function Toasts() {
 
 /**
  * What `load` gives, again whenever `keys` change and, with `every`, so many milliseconds later while the page is looked at.
- * The last answer stays while the next is fetched, and while fetching fails.
+ * The last answer stays while the next is fetched, and while fetching fails; `stale` tells that it is of other `keys`.
  */
 export function useData(load, keys = [], every = 0) {
   const [state, set] = useState({ data: null, error: null });
   const again = useRef(() => {});
+  const key = JSON.stringify(keys);
   useEffect(() => {
     const controller = new AbortController();
     let timer = null;
@@ -43,9 +53,9 @@ export function useData(load, keys = [], every = 0) {
       clearTimeout(timer);
       try {
         const data = await load(controller.signal);
-        if (!controller.signal.aborted) set({ data, error: null });
+        if (!controller.signal.aborted) set({ data, error: null, key });
       } catch (error) {
-        if (!controller.signal.aborted) set((before) => ({ data: before.data, error }));
+        if (!controller.signal.aborted) set((before) => ({ ...before, error }));
       }
       if (every && !controller.signal.aborted) timer = setTimeout(tick, every);
     };
@@ -57,7 +67,7 @@ export function useData(load, keys = [], every = 0) {
       clearTimeout(timer);
     };
   }, keys);
-  return { ...state, reload: useCallback(() => again.current(), []) };
+  return { ...state, stale: state.data !== null && state.key !== key, reload: useCallback(() => again.current(), []) };
 }
 
 /** Shows what was loaded, that it is being loaded, or why it could not be. */
@@ -120,11 +130,18 @@ export function Segments({ label, options, value, onChange }) {
   </div>`;
 }
 
+/**
+ * What a button has while its work takes a while: it shows so and does nothing more. Disabled it would lose the focus, and
+ * with it whoever works by keyboard their place.
+ */
+const working = (busy) => ({ "aria-busy": String(busy), "aria-disabled": busy ? "true" : undefined });
+
 /** A button whose work takes a while: it shows so, and says what came of it. */
 export function Action({ does, said, class: kind, disabled, title, children }) {
   const [busy, setBusy] = useState(false);
   const act = async (event) => {
     event.stopPropagation();
+    if (busy) return;
     setBusy(true);
     try {
       const result = await does();
@@ -135,23 +152,46 @@ export function Action({ does, said, class: kind, disabled, title, children }) {
       setBusy(false);
     }
   };
-  return html`<button type="button" class=${kind} title=${title} disabled=${busy || disabled} aria-busy=${String(busy)} onClick=${act}>
-    ${busy ? "…" : children}
-  </button>`;
+  return html`<button type="button" class=${kind} title=${title} disabled=${disabled} ...${working(busy)} onClick=${act}>${children}</button>`;
 }
 
-export function Copy({ text, label }) {
-  return html`<${Action} does=${() => navigator.clipboard.writeText(text)} said=${t("Copied.")}>${label ?? t("Copy")}<//>`;
+/** Over plain HTTP from elsewhere than this machine browsers have no clipboard for pages, but still copy what is selected. */
+async function copy(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const from = document.activeElement;
+  const area = document.createElement("textarea");
+  area.value = text;
+  area.className = "visually-hidden";
+  // Outside a dialog that is open nothing can be selected.
+  (from.closest("dialog") ?? document.body).append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  from.focus();
+  if (!done) throw new Error(t("The browser does not let it be copied: select it and copy it by hand."));
+  return undefined;
 }
+
+export const Copy = ({ text, label }) => html`<${Action} does=${() => copy(text)} said=${t("Copied.")}>${label ?? t("Copy")}<//>`;
 
 /* Dialogs */
+
+/** Where what had the focus is gone, it goes to the page's title instead of getting lost. */
+const keepFocus = () =>
+  setTimeout(() => {
+    if (document.activeElement === document.body) document.querySelector("h1")?.focus({ preventScroll: true });
+  });
 
 export function Dialog({ title, narrow, onClose, children }) {
   const element = useRef(null);
   useEffect(() => {
-    const dialog = element.current;
-    dialog.showModal();
-    return () => dialog.close();
+    const from = document.activeElement;
+    element.current.showModal();
+    return () => {
+      // The dialog is out of the page by now, too late for the browser to give the focus back.
+      if (from.isConnected) from.focus();
+      keepFocus();
+    };
   }, []);
   const cancelled = (event) => {
     event.preventDefault();
@@ -160,6 +200,7 @@ export function Dialog({ title, narrow, onClose, children }) {
   return html`<dialog ref=${element} class=${narrow ? "narrow" : ""} aria-label=${title} onCancel=${cancelled}>
     <header><h2>${title}</h2><button type="button" class="plain" onClick=${onClose} aria-label=${t("Close")}>✕</button></header>
     <div class="body">${children}</div>
+    <${Toasts} />
   </dialog>`;
 }
 
@@ -168,16 +209,20 @@ export function Confirm({ title, what, consequence, verb, does, onDone, onClose 
   const [error, setError] = useState(null);
   const [busy, setBusy] = useState(false);
   const act = async () => {
+    if (busy) return;
     setBusy(true);
     try {
       await does();
-      say(t("Done: {what}", { what: `${verb} ${what}` }));
-      onClose();
-      onDone?.();
     } catch (failure) {
       setError(failure);
       setBusy(false);
+      return;
     }
+    say(t("Done: {what}", { what: `${verb} ${what}` }));
+    onClose();
+    await onDone?.();
+    // The button that asked went with what is gone.
+    keepFocus();
   };
   return html`<${Dialog} narrow title=${title} onClose=${onClose}>
     <p><strong>${what}</strong></p>
@@ -185,7 +230,7 @@ export function Confirm({ title, what, consequence, verb, does, onDone, onClose 
     ${error && html`<div class="note bad" role="alert">${error.message}</div>`}
     <div class="end">
       <button type="button" autofocus onClick=${onClose}>${t("Cancel")}</button>
-      <button type="button" class="danger primary" disabled=${busy} onClick=${act}>${verb}</button>
+      <button type="button" class="danger primary" ...${working(busy)} onClick=${act}>${verb}</button>
     </div>
   <//>`;
 }
@@ -226,6 +271,7 @@ export function useForm(initial) {
     fault: (name) => (error?.field === name ? error.message.replace(`${name}: `, "") : null),
     async submit(event, send) {
       event.preventDefault();
+      if (busy) return;
       setBusy(true);
       setError(null);
       const form = event.target;
@@ -270,7 +316,7 @@ export function FormEnd({ form, fields, verb, onClose }) {
   return html`${stray && html`<div class="note bad wide" role="alert">${form.error.message}</div>`}
     <div class="end wide">
       <button type="button" onClick=${onClose}>${t("Cancel")}</button>
-      <button type="submit" class="primary" disabled=${form.busy}>${verb}</button>
+      <button type="submit" class="primary" ...${working(form.busy)}>${verb}</button>
     </div>`;
 }
 
@@ -278,10 +324,10 @@ export function FormEnd({ form, fields, verb, onClose }) {
 export const number = (text) => (String(text ?? "").trim() === "" ? null : Number(text));
 /** A text, or null where nothing was entered. */
 export const text = (value) => (String(value ?? "").trim() === "" ? null : String(value).trim());
-/** Names separated by commas, or null where nothing was entered. */
+/** Names separated by commas, of either width, or null where nothing was entered. */
 export const names = (value) =>
   text(value)
-    ?.split(",")
+    ?.split(/[,，]/)
     .map((name) => name.trim())
     .filter(Boolean) ?? null;
 /** The order of a list for people. */

@@ -23,12 +23,12 @@ export function Audit() {
       page.data.length === 0
         ? html`<${Empty} title=${t("Nothing was changed yet")} />`
         : html`<div class="scroll" tabindex="0"><table>
-              <thead><tr><th>${t("Time")}</th><th>${t("Who")}</th><th>${t("What")}</th><th>${t("Object")}</th><th>${t("From")}</th></tr></thead>
+              <thead><tr><th>${t("Time")}</th><th>${t("Who")}</th><th>${t("What")}</th><th>${t("Object")}</th><th>${t("Address")}</th></tr></thead>
               <tbody>${page.data.map(
-                (one) => html`<tr class="opens" onClick=${() => setOpen(one)}>
+                (one) => html`<tr key=${one.id} class="opens" onClick=${() => setOpen(one)}>
                   <td class="nowrap">${time(one.created_at)}</td><td>${one.actor}</td>
                   <td><button type="button" class="plain" onClick=${() => setOpen(one)}>${action(one.action)}</button></td>
-                  <td>${object(one.object_type)} ${one.object_name ?? one.object_id ?? ""}</td><td>${one.ip_address}</td>
+                  <td class="nowrap">${object(one.object_type)} ${one.object_name ?? one.object_id ?? ""}</td><td>${one.ip_address}</td>
                 </tr>`,
               )}</tbody>
             </table></div>

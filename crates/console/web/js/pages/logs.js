@@ -1,6 +1,7 @@
 import { html, useEffect, useState } from "../../vendor/preact.js";
+import { useAddress } from "../address.js";
 import { all, follow, get, query } from "../api.js";
-import { count, duration, moment, short, time, unpriced, usd } from "../format.js";
+import { count, duration, local, moment, short, time, unpriced, usd } from "../format.js";
 import { t } from "../i18n.js";
 import { Badge, Dialog, Empty, Head, Loaded, Segments, Status, useData } from "../ui.js";
 
@@ -45,7 +46,8 @@ function newest(told, listed) {
   return [...told.filter((row) => !known.has(row.request_id)), ...listed].slice(0, PAGE);
 }
 
-function Attempts({ of, providers }) {
+/** The attempts of a request on one line of time. */
+export function Attempts({ of, providers }) {
   const total = Math.max(of.latency_ms, 1);
   let begun = 0;
   return html`<div class="timeline">${of.attempts.map((one) => {
@@ -116,38 +118,42 @@ function Typed({ value, onEnd, ...more }) {
   return html`<input ...${more} value=${typed} onInput=${(event) => setTyped(event.target.value)} onChange=${(event) => onEnd(event.target.value.trim())} />`;
 }
 
-export function Logs({ query: given }) {
-  const [filter, setFilter] = useState({ ...EVERYTHING, ...given });
+export function Logs() {
+  const [told, tell] = useAddress({ ...EVERYTHING, open: "" });
+  const { open, ...filter } = told;
   const [pages, setPages] = useState([null]);
   const [live, setLive] = useState(true);
-  const [open, setOpen] = useState(null);
+  const [filters, showFilters] = useState(false);
   const names = useData(async (signal) => {
     const [providers, models, keys] = await Promise.all([all("/providers", signal), all("/models", signal), all("/keys", signal)]);
     return { providers, models, keys };
   });
   const cursor = pages.at(-1);
-  const times = { from: filter.from && new Date(filter.from).toISOString(), to: filter.to && new Date(filter.to).toISOString() };
-  const list = useData((signal) => get(query("/logs", { ...filter, ...times, limit: PAGE, cursor }), signal), [JSON.stringify(filter), cursor, live], live && !cursor ? RELOAD : 0);
+  const list = useData((signal) => get(query("/logs", { ...filter, limit: PAGE, cursor }), signal), [JSON.stringify(filter), cursor, live], live && !cursor ? RELOAD : 0);
   const { from, to, ...lasting } = filter;
   const tail = useTail(lasting, live && !cursor && !to);
   const providers = new Map(names.data?.providers.map((one) => [one.id, one.name]));
   const set = (name, value) => {
     setPages([null]);
-    setFilter({ ...filter, [name]: value });
+    tell({ [name]: value });
   };
   const clear = () => {
     setPages([null]);
-    setFilter(EVERYTHING);
+    tell(EVERYTHING);
   };
   const field = (name, label, control) => html`<div class="field"><label for=${`filter-${name}`}>${label}</label>${control(`filter-${name}`)}</div>`;
   const choice = (name, label, options) =>
     field(name, label, (id) => html`<select id=${id} value=${filter[name]} onChange=${(event) => set(name, event.target.value)}><option value="">${t("all")}</option>${options.map(([value, text]) => html`<option value=${value} selected=${String(value) === filter[name]}>${text}</option>`)}</select>`);
   const entry = (name, label, more) => field(name, label, (id) => html`<${Typed} id=${id} ...${more} value=${filter[name]} onEnd=${(value) => set(name, value)} />`);
-  const filtered = Object.values(filter).some(Boolean);
+  // In the address it is the same moment for everybody; in the form it is local time.
+  const instant = (name, label) =>
+    field(name, label, (id) => html`<${Typed} id=${id} type="datetime-local" value=${local(filter[name])} onEnd=${(value) => set(name, value && new Date(value).toISOString())} />`);
+  const filtered = Object.values(filter).filter(Boolean).length;
   return html`<${Head} title=${t("Logs")} about=${t("Every request that came with a valid key, a moment after it ended.")}>
       <${Segments} label=${t("Live")} options=${{ true: t("Live"), false: t("Paused") }} value=${live} onChange=${(value) => setLive(value === "true")} />
     <//>
-    <section class="card"><div class="filters">
+    <button type="button" class="fold" aria-expanded=${String(filters)} onClick=${() => showFilters(!filters)}>${filtered ? t("Filters: {count}", { count: filtered }) : t("Filters")}</button>
+    <section class=${`card folds ${filters ? "open" : ""}`} aria-label=${t("Filters")}><div class="filters">
       ${choice("model", t("Model"), (names.data?.models ?? []).map((one) => [one.name, one.name]))}
       ${choice("provider_id", t("Provider"), (names.data?.providers ?? []).map((one) => [one.id, one.name]))}
       ${choice("key", t("Key"), (names.data?.keys ?? []).map((one) => [one.name, one.name]))}
@@ -155,11 +161,11 @@ export function Logs({ query: given }) {
       ${choice("stream", t("Kind"), Object.entries(KINDS).filter(([value]) => value))}
       ${entry("request_id", t("Request id"))}
       ${entry("text", t("Text"), { type: "search", maxlength: 100, title: t("In the model, provider, error, key or request id") })}
-      ${entry("from", t("From"), { type: "datetime-local" })}${entry("to", t("To"), { type: "datetime-local" })}
-      ${filtered && html`<button type="button" onClick=${clear}>${t("Clear the filters")}</button>`}
+      ${instant("from", t("Since"))}${instant("to", t("Until"))}
+      ${filtered > 0 && html`<button type="button" onClick=${clear}>${t("Clear the filters")}</button>`}
     </div></section>
     ${tail.leftOut > 0 && html`<div class="note warn" role="status">${t("{count} requests came too fast to be shown.", { count: count(tail.leftOut) })}</div>`}
-    <section class="card"><${Loaded} of=${list}>${(page) => {
+    <section class=${`card ${list.stale ? "stale" : ""}`}><${Loaded} of=${list}>${(page) => {
       const rows = cursor ? page.data : newest(tail.rows, page.data);
       const turn = (pages.length > 1 || page.next) && html`<div class="row">
               <button type="button" disabled=${pages.length === 1} onClick=${() => setPages(pages.slice(0, -1))}>${t("Newer")}</button>
@@ -172,10 +178,10 @@ export function Logs({ query: given }) {
       return html`<div class="scroll" tabindex="0"><table>
               <thead><tr><th>${t("Time")}</th><th>${t("Status")}</th><th>${t("Model")}</th><th>${t("Provider")}</th><th>${t("Key")}</th><th class="number">${t("Attempts")}</th><th class="number">${t("Latency")}</th><th class="number">${t("First token")}</th><th class="number">${t("Tokens")}</th><th class="number">${t("Cost")}</th></tr></thead>
               <tbody>${rows.map(
-                (row) => html`<tr class="opens" key=${row.request_id} onClick=${() => setOpen(row.request_id)}>
+                (row) => html`<tr class="opens" key=${row.request_id} onClick=${() => tell({ open: row.request_id })}>
                   <td class="nowrap"><button type="button" class="plain" title=${time(row.created_at)}>${moment(row.created_at)}</button></td>
                   <td class="nowrap"><${Status} code=${row.status_code} /> ${row.error_class && html`<span class="small muted">${row.error_class}</span>`}</td>
-                  <td><div class="clip">${row.model}</div></td><td>${providers.get(row.provider_id) ?? "–"}</td><td><div class="clip">${row.user_id}</div></td>
+                  <td><div class="clip">${row.model}</div></td><td><div class="clip">${providers.get(row.provider_id) ?? "–"}</div></td><td><div class="clip">${row.user_id}</div></td>
                   <td class="number">${row.attempts.length}</td><td class="number">${duration(row.latency_ms)}</td><td class="number">${duration(row.ttft_ms)}</td>
                   <td class="number">${short(row.total_tokens)}</td><td class="number">${unpriced(row.cost)}</td>
                 </tr>`,
@@ -183,5 +189,5 @@ export function Logs({ query: given }) {
             </table></div>
             ${turn}`;
     }}<//></section>
-    ${open && html`<${Entry} id=${open} providers=${providers} onClose=${() => setOpen(null)} />`}`;
+    ${open && html`<${Entry} id=${open} providers=${providers} onClose=${() => tell({ open: "" })} />`}`;
 }

@@ -1,4 +1,5 @@
-import { html, useState } from "../../vendor/preact.js";
+import { html, useEffect, useRef, useState } from "../../vendor/preact.js";
+import { useAddress } from "../address.js";
 import { all, get, patch, post, remove } from "../api.js";
 import { AllChosen, Batch, Chosen, useChosen } from "../batch.js";
 import { duration, percent, time } from "../format.js";
@@ -57,9 +58,28 @@ function AssociationForm({ of, model, providers, onClose, onDone }) {
   <//>`;
 }
 
-/** The last outcomes as bars, the latest on the right: red failed, height is time. */
+/** Whether the element is on the screen. */
+function useSeen(element) {
+  const [seen, set] = useState(false);
+  useEffect(() => {
+    const watch = new IntersectionObserver((entries) => set(entries.at(-1).isIntersecting));
+    watch.observe(element.current);
+    return () => watch.disconnect();
+  }, []);
+  return seen;
+}
+
+/** The outcomes of an association, which are asked for while they are looked at: a page may have hundreds. */
 function Outcomes({ of }) {
-  const status = useData((signal) => get(`/model-providers/${of.id}/status`, signal), [of.id], 5000);
+  const place = useRef(null);
+  const seen = useSeen(place);
+  const last = useRef(null);
+  const status = useData(async (signal) => (last.current = seen ? await get(`/model-providers/${of.id}/status`, signal) : last.current), [of.id, seen], seen ? 5000 : 0);
+  return html`<div ref=${place}><${Bars} status=${status} /></div>`;
+}
+
+/** The last outcomes as bars, the latest on the right: red failed, height is time. */
+function Bars({ status }) {
   const outcomes = [...(status.data?.data ?? [])].slice(0, 24).reverse();
   if (outcomes.length === 0) return html`<span class="muted small">${t("not asked yet")}</span>`;
   const slowest = Math.max(...outcomes.map((one) => one.latency_ms ?? 0), 1);
@@ -102,7 +122,7 @@ function Associations({ of, model, providers, states, show, reload }) {
       <thead><tr><th><${AllChosen} chosen=${chosen} rows=${of} /></th><th>${t("Provider")}</th><th>${t("Name there")}</th><th>${t("Can")}</th><th class="number">${t("Share")}</th><th>${t("State")}</th><th>${t("Last outcomes")}</th><th><span class="visually-hidden">${t("Actions")}</span></th></tr></thead>
       <tbody>${sorted.map((one) => {
         const share = byShare.get(one.id);
-        return html`<tr>
+        return html`<tr key=${one.id}>
           <td><${Chosen} chosen=${chosen} row=${one} name=${name(one)} /></td>
           <td class="nowrap"><strong>${providers.get(one.provider_id)?.name}</strong></td><td class="mono nowrap">${one.provider_model} <${Declared} of=${one} /></td>
           <td class="nowrap">${[["tool_call", t("Tools")], ["structured_output", t("Structured")], ["image", t("Images")]].filter(([name]) => one[name]).map(([, label]) => html`<${Badge} bare>${label}<//> `)}</td>
@@ -123,13 +143,13 @@ export function Models() {
   }, [], 10_000);
   const health = useData((signal) => get("/health", signal), [], 2000);
   const [shown, show] = useState(null);
-  const [search, setSearch] = useState("");
+  const [{ search }, tell] = useAddress({ search: "" });
   const chosen = useChosen(data.data?.models ?? []);
   const close = () => show(null);
   // An association is no better than its provider.
   const states = new Map(health.data?.providers.flatMap((one) => one.associations.map((it) => [it.model_provider_id, one.state === "unhealthy" ? one : it])));
   return html`<${Head} title=${t("Models")} about=${t("The names that clients ask for, and who serves them with which share.")}>
-      <input type="search" aria-label=${t("Search")} placeholder=${t("Search")} value=${search} onInput=${(event) => setSearch(event.target.value)} class="grow" />
+      <input type="search" aria-label=${t("Search")} placeholder=${t("Search")} value=${search} onInput=${(event) => tell({ search: event.target.value })} class="grow" />
       <button type="button" class="primary" onClick=${() => show({ form: null })}>${t("Add a model")}</button>
     <//>
     <${Loaded} of=${data}>${({ models, providers, associations }) => {

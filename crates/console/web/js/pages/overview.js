@@ -1,4 +1,5 @@
-import { html, useMemo, useState } from "../../vendor/preact.js";
+import { html, useMemo } from "../../vendor/preact.js";
+import { useAddress } from "../address.js";
 import { get } from "../api.js";
 import { Chart } from "../chart.js";
 import { ago, count, duration, percent, short, unpriced, usd } from "../format.js";
@@ -77,8 +78,8 @@ function Fleet({ health, providers }) {
             <th class="number">${t("Latency")}</th><th class="number">${t("Running")}</th><th class="number">${t("Cost")}</th></tr></thead>
           <tbody>${health.providers.map((one) => {
             const sums = figures.get(one.provider_id);
-            return html`<tr>
-              <td><strong>${one.name}</strong></td>
+            return html`<tr key=${one.provider_id}>
+              <td class="nowrap"><strong>${one.name}</strong></td>
               <td><${State} of=${one.state} enabled=${one.enabled} problem=${one.problem} />
                 ${one.state !== "healthy" && one.enabled && html`<div class="small muted clip wide" title=${one.last_error ?? ""}>${[one.problem ?? reason(one.reason), one.last_error].filter(Boolean).join(": ")}${one.next_retry_at && ` · ${t("tried again {when}", { when: ago(one.next_retry_at) })}`}</div>`}</td>
               <td class="number">${count(sums?.requests ?? 0)}</td>
@@ -100,8 +101,8 @@ function ByModel({ models }) {
       : html`<div class="scroll" tabindex="0"><table>
           <thead><tr><th>${t("Model")}</th><th class="number">${t("Requests")}</th><th class="number">${t("Success rate")}</th><th class="number">${t("Tokens")}</th><th class="number">${t("Latency")}</th><th class="number">${t("Cost")}</th></tr></thead>
           <tbody>${models.slice(0, 12).map(
-            (one) => html`<tr>
-              <td><a href=${`#/logs?model=${encodeURIComponent(one.model)}`}>${one.model || t("none named")}</a></td>
+            (one) => html`<tr key=${one.model}>
+              <td class="nowrap"><a href=${`#/logs?model=${encodeURIComponent(one.model)}`}>${one.model || t("none named")}</a></td>
               <td class="number">${count(one.requests)}</td><td class="number">${percent(one.success_rate)}</td>
               <td class="number">${short(one.total_tokens)}</td><td class="number">${duration(one.avg_latency_ms)}</td><td class="number">${usd(one.cost)}</td>
             </tr>`,
@@ -111,15 +112,18 @@ function ByModel({ models }) {
 }
 
 export function Overview() {
-  const [hours, setHours] = useState(1);
+  const [chosen, tell] = useAddress({ hours: "1" });
+  const hours = chosen.hours in RANGES ? Number(chosen.hours) : 1;
   const health = useData((signal) => get("/health", signal), [], LIVE);
   const stats = useData((signal) => get(`/stats?hours=${hours}`, signal), [hours], figures(hours));
   const series = useData((signal) => get(`/stats/series?hours=${hours}`, signal), [hours], figures(hours));
+  // Figures of another range are not to be taken for those of the one chosen.
+  const of = (shown) => `stack ${shown.stale ? "stale" : ""}`;
   return html`<${Head} title=${t("Overview")}>
-      <${Segments} label=${t("Time range")} options=${RANGES} value=${hours} onChange=${(value) => setHours(Number(value))} />
+      <${Segments} label=${t("Time range")} options=${RANGES} value=${hours} onChange=${(value) => tell({ hours: value })} />
     <//>
-    <${Loaded} of=${series}>${(data) => html`<${Tiles} of=${data.totals} />`}<//>
+    <div class=${of(series)} aria-busy=${String(series.stale)}><${Loaded} of=${series}>${(data) => html`<${Tiles} of=${data.totals} />`}<//></div>
     <${Loaded} of=${health}>${(fleet) => html`<${Fleet} health=${fleet} providers=${stats.data?.providers ?? []} />`}<//>
-    ${series.data && html`<${Charts} of=${series.data} />`}
-    <${Loaded} of=${stats}>${(data) => html`<${ByModel} models=${data.models} />`}<//>`;
+    ${series.data && html`<div class=${of(series)}><${Charts} of=${series.data} /></div>`}
+    <div class=${of(stats)}><${Loaded} of=${stats}>${(data) => html`<${ByModel} models=${data.models} />`}<//></div>`;
 }

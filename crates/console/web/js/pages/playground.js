@@ -1,9 +1,11 @@
 import { html, useRef, useState } from "../../vendor/preact.js";
-import { all, post } from "../api.js";
+import { useAddress } from "../address.js";
+import { all, get, post } from "../api.js";
 import { count, duration } from "../format.js";
 import { t } from "../i18n.js";
 import { read, tab, write } from "../storage.js";
 import { Action, Empty, Head, Loaded, byName, useData } from "../ui.js";
+import { Attempts } from "./logs.js";
 
 /** The data of server-sent events as they come. */
 async function* events(body) {
@@ -18,11 +20,32 @@ async function* events(body) {
   }
 }
 
+/** What the log tells of a request. It is written a moment after the request has ended. */
+async function written(id, signal) {
+  for (let left = 10; ; left -= 1) {
+    try {
+      return await get(`/logs/${id}`, signal);
+    } catch (error) {
+      if (error.status !== 404 || left === 0) throw error;
+      await new Promise((done) => setTimeout(done, 300));
+    }
+  }
+}
+
+/** Who was asked for it, one after the other. */
+function Way({ id }) {
+  const way = useData(async (signal) => {
+    const [entry, providers] = await Promise.all([written(id, signal), all("/providers", signal)]);
+    return { entry, providers: new Map(providers.map((one) => [one.id, one.name])) };
+  }, [id]);
+  return html`<${Loaded} of=${way}>${({ entry, providers }) => entry.attempts.length > 0 && html`<${Attempts} of=${entry} providers=${providers} />`}<//>`;
+}
+
 const ROUTE = ["x-gateway-provider", "x-gateway-attempts", "server-timing", "x-request-id"];
 
 export function Playground() {
   const models = useData(async (signal) => (await all("/models", signal)).sort(byName));
-  const [model, setModel] = useState("");
+  const [{ model }, tell] = useAddress({ model: "" });
   const [key, setKey] = useState(read(tab, "client-key") ?? "");
   const [prompt, setPrompt] = useState("");
   const [messages, setMessages] = useState([]);
@@ -106,7 +129,7 @@ export function Playground() {
             </section>
             <section class="card stack">
               <div class="field"><label for="play-model">${t("Model")}</label>
-                <select id="play-model" onChange=${(event) => setModel(event.target.value)}>${list.map((one) => html`<option value=${one.name} selected=${one.name === (model || list[0].name)}>${one.name}</option>`)}</select></div>
+                <select id="play-model" onChange=${(event) => tell({ model: event.target.value })}>${list.map((one) => html`<option value=${one.name} selected=${one.name === (model || list[0].name)}>${one.name}</option>`)}</select></div>
               <div class="field"><label for="play-key">${t("Client key")}</label>
                 <input id="play-key" type="password" autocomplete="off" value=${key} onInput=${(event) => remember(event.target.value.trim())} />
                 <div class="hint">${t("It stays in this tab.")}</div></div>
@@ -123,7 +146,8 @@ export function Playground() {
                     <dt>${t("Tokens")}</dt><dd>${route.usage ? t("{in} in, {out} out", { in: count(route.usage.prompt_tokens), out: count(route.usage.completion_tokens) }) : "–"}</dd>
                     <dt>${t("Request id")}</dt><dd><a href=${`#/logs?request_id=${route["x-request-id"]}`}><code>${route["x-request-id"]}</code></a></dd>
                     <dt>server-timing</dt><dd class="mono small">${route["server-timing"] ?? "–"}</dd>
-                  </dl>`}
+                  </dl>
+                  ${!running && route["x-request-id"] && html`<${Way} id=${route["x-request-id"]} />`}`}
             </section>
           </div>`}<//>`;
 }

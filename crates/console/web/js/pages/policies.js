@@ -1,4 +1,5 @@
 import { html, useState } from "../../vendor/preact.js";
+import { useAddress } from "../address.js";
 import { all, get, put, remove } from "../api.js";
 import { count, duration } from "../format.js";
 import { Guards, guardFields, guardsOf } from "../guards.js";
@@ -57,7 +58,7 @@ const hedge = (of) => (of.hedge_percentile ? t("percentile {number}", { number: 
 
 export function Policies() {
   const [editing, edit] = useState(null);
-  const [search, setSearch] = useState("");
+  const [{ search }, tell] = useAddress({ search: "" });
   const list = useData(async (signal) => {
     const models = (await all("/models", signal)).sort(byName).filter((one) => one.name.toLowerCase().includes(search.toLowerCase()));
     const listed = models.slice(0, LISTED);
@@ -65,7 +66,7 @@ export function Policies() {
     return { rows: listed.map((model, place) => ({ model, policy: policies[place] })), more: models.length - listed.length };
   }, [search]);
   return html`<${Head} title=${t("Policies")} about=${t("By model: who comes first, how long is waited, and when a second provider is tried beside the first.")}>
-      <input type="search" aria-label=${t("Search")} placeholder=${t("Search")} value=${search} onInput=${(event) => setSearch(event.target.value)} />
+      <input type="search" aria-label=${t("Search")} placeholder=${t("Search")} value=${search} onInput=${(event) => tell({ search: event.target.value })} />
     <//>
     <section class="card"><${Loaded} of=${list}>${({ rows, more }) =>
       rows.length === 0
@@ -73,8 +74,8 @@ export function Policies() {
         : html`<div class="scroll" tabindex="0"><table>
             <thead><tr><th>${t("Model")}</th><th>${t("Who comes first")}</th><th class="number">${t("To connect")}</th><th class="number">${t("First token")}</th><th class="number">${t("Whole answer")}</th>
               <th class="number">${t("Between events")}</th><th class="number">${t("Second beside it")}</th><th class="number">${t("Heartbeats")}</th><th><span class="visually-hidden">${t("Actions")}</span></th></tr></thead>
-            <tbody>${rows.map(({ model, policy }) => html`<tr>
-              <td><strong>${model.name}</strong> ${!policy.is_default && html`<${Badge} bare kind="good">${t("set")}<//>`} <${Declared} of=${policy} /></td><td>${STRATEGIES[policy.strategy] ?? policy.strategy}</td>
+            <tbody>${rows.map(({ model, policy }) => html`<tr key=${model.id}>
+              <td class="nowrap"><strong>${model.name}</strong> ${!policy.is_default && html`<${Badge} bare kind="good">${t("set")}<//>`} <${Declared} of=${policy} /></td><td class="nowrap">${STRATEGIES[policy.strategy] ?? policy.strategy}</td>
               <td class="number">${seconds(policy.connect_timeout)}</td><td class="number">${seconds(policy.first_content_timeout)}</td><td class="number">${seconds(policy.response_timeout)}</td>
               <td class="number">${seconds(policy.stream_idle_timeout)}</td><td class="number">${hedge(policy)}</td><td class="number">${duration(policy.heartbeat_after_ms)}</td>
               <td class="actions"><button type="button" disabled=${!!policy.declared_by} onClick=${() => edit(model)}>${t("Edit")}</button></td>

@@ -1,4 +1,5 @@
 import { html, useState } from "../../vendor/preact.js";
+import { useAddress } from "../address.js";
 import { all, patch, post, remove } from "../api.js";
 import { NOTHING } from "../format.js";
 import { t } from "../i18n.js";
@@ -34,7 +35,7 @@ function PriceForm({ of, providers, onClose, onDone }) {
 }
 
 export function Prices() {
-  const [builtin, setBuiltin] = useState("false");
+  const [{ builtin }, tell] = useAddress({ builtin: "false" });
   const list = useData((signal) => all(`/prices?builtin=${builtin}`, signal), [builtin]);
   const providers = useData((signal) => all("/providers", signal));
   const [shown, show] = useState(null);
@@ -42,7 +43,7 @@ export function Prices() {
   const known = new Map((providers.data ?? []).map((one) => [one.id, one.name]));
   const own = builtin === "false";
   return html`<${Head} title=${t("Prices")} about=${t("USD per million tokens. Your own prices come before the vendors' list prices.")}>
-      <${Segments} label=${t("Which prices")} options=${{ false: t("Your own"), true: t("List prices") }} value=${builtin} onChange=${setBuiltin} />
+      <${Segments} label=${t("Which prices")} options=${{ false: t("Your own"), true: t("List prices") }} value=${builtin} onChange=${(value) => tell({ builtin: value })} />
       <button type="button" class="primary" onClick=${() => show({ form: null })}>${t("Add a price")}</button>
     <//>
     <section class="card"><${Loaded} of=${list}>${(all) => {
@@ -52,7 +53,7 @@ export function Prices() {
         : html`<div class="scroll" tabindex="0"><table>
             <thead><tr><th>${t("Model")}</th><th>${t("Provider")}</th>${SHOWN.map(([, label]) => html`<th class="number">${label}</th>`)}<th>${t("Source")}</th><th><span class="visually-hidden">${t("Actions")}</span></th></tr></thead>
             <tbody>${rows.map(
-              (one) => html`<tr><td class="mono">${one.model_pattern} <${Declared} of=${one} /></td><td>${one.provider_id ? known.get(one.provider_id) : (one.provider_type ?? t("all"))}</td>
+              (one) => html`<tr key=${one.id ?? one.model_pattern}><td class="mono nowrap">${one.model_pattern} <${Declared} of=${one} /></td><td>${one.provider_id ? known.get(one.provider_id) : (one.provider_type ?? t("all"))}</td>
                 ${SHOWN.map(([name]) => html`<td class="number">${one[name] ?? NOTHING}</td>`)}
                 <td><div class="clip small muted" title=${one.source ?? ""}>${one.source} ${one.source_date}</div></td>
                 <td class="actions">${own

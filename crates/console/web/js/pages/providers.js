@@ -14,7 +14,7 @@ const OWN = {
   bedrock: [["region", t("Region")], ["access_key_id", t("Access key id")], ["secret_access_key", t("Secret access key")], ["session_token", t("Session token")]],
   vertex: [["project", t("Project")], ["location", t("Location")], ["service_account", t("Service account")]],
 };
-const FIELDS = ["name", "type", "config.base_url", "config.api_key", "config.priority", "config.weight", "config.max_concurrent", "config.proxy", "config.ca_file", "config.headers",
+const FIELDS = ["name", "type", "config.base_url", "config.api_key", "config.priority", "config.weight", "config.max_concurrent", "config.rpm", "config.tpm", "config.proxy", "config.ca_file", "config.headers",
   ...Object.values(OWN).flat().map(([name]) => `config.${name}`)];
 
 const written = (headers) => Object.entries(headers ?? {}).map(([name, value]) => `${name}: ${value}`).join("\n");
@@ -35,7 +35,7 @@ function ProviderForm({ of, onClose, onDone }) {
   const send = async (values) => {
     const next = {
       base_url: text(values.base_url), api_key: text(values.api_key), priority: number(values.priority), weight: number(values.weight),
-      max_concurrent: number(values.max_concurrent), proxy: text(values.proxy), ca_file: text(values.ca_file),
+      max_concurrent: number(values.max_concurrent), rpm: number(values.rpm), tpm: number(values.tpm), proxy: text(values.proxy), ca_file: text(values.ca_file),
     };
     for (const [name] of own) next[name] = text(values[name]);
     const headers = headersOf(values.headers);
@@ -62,6 +62,8 @@ function ProviderForm({ of, onClose, onDone }) {
       <${Input} form=${form} name="priority" field="config.priority" label=${t("Priority")} type="number" hint=${t("Higher comes first.")} />
       <${Input} form=${form} name="weight" field="config.weight" label=${t("Weight")} type="number" hint=${t("Its share among the same priority.")} />
       <${Input} form=${form} name="max_concurrent" field="config.max_concurrent" label=${t("At most at once")} type="number" hint=${t("Empty is without limit.")} />
+      <${Input} form=${form} name="rpm" field="config.rpm" label=${t("Requests a minute")} type="number" hint=${t("Beyond its limits it is passed over.")} />
+      <${Input} form=${form} name="tpm" field="config.tpm" label=${t("Tokens a minute")} type="number" hint=${t("Empty is without limit.")} />
       <details class="wide"><summary>${t("More")}</summary><div class="form">
         <${Input} form=${form} name="proxy" field="config.proxy" label=${t("Egress proxy")} placeholder="http://proxy:3128" />
         <${Input} form=${form} name="ca_file" field="config.ca_file" label=${t("File of certificate authorities")} />
@@ -119,6 +121,7 @@ function About({ of, health, onClose }) {
       ${fact(t("Last success"), one?.last_success_at && time(one.last_success_at))}
       ${fact(t("Last probe"), one?.last_validated_at && time(one.last_validated_at))}
       ${fact(t("Address"), html`<code>${of.config.base_url ?? t("the vendor's own")}</code>`)}${fact(t("API key"), of.config.api_key)}
+      ${fact(t("Requests a minute"), of.config.rpm)}${fact(t("Tokens a minute"), of.config.tpm)}${fact(t("At most at once"), of.config.max_concurrent)}
       ${fact(t("Changed"), time(of.updated_at))}
     </dl>
     <h3>${t("Changes of its state")}</h3>
@@ -171,9 +174,9 @@ export function Providers() {
             <thead><tr><th><${AllChosen} chosen=${chosen} rows=${rows} /></th><th>${t("Name")}</th><th>${t("State")}</th><th>${t("Type")}</th><th class="number">${t("Priority")}</th><th class="number">${t("Weight")}</th><th>${t("Last success")}</th><th><span class="visually-hidden">${t("Actions")}</span></th></tr></thead>
             <tbody>${rows.map((one) => {
               const state = states.get(one.id);
-              return html`<tr>
+              return html`<tr key=${one.id}>
                 <td><${Chosen} chosen=${chosen} row=${one} name=${one.name} /></td>
-                <td><button type="button" class="plain" onClick=${() => show({ about: one })}>${one.name}</button> <${Declared} of=${one} /></td>
+                <td class="nowrap"><button type="button" class="plain" onClick=${() => show({ about: one })}>${one.name}</button> <${Declared} of=${one} /></td>
                 <td><${State} of=${state?.state} enabled=${one.enabled} problem=${one.problem} />
                   ${(one.problem || (state && state.state !== "healthy")) && html`<div class="small muted clip" title=${one.problem ?? state.last_error ?? ""}>${one.problem ?? [reason(state.reason), state.last_error].filter(Boolean).join(": ")}</div>`}</td>
                 <td><${Badge} bare>${one.type}<//></td>

@@ -1,4 +1,5 @@
-import { html, useState } from "../../vendor/preact.js";
+import { html } from "../../vendor/preact.js";
+import { useAddress } from "../address.js";
 import { all } from "../api.js";
 import { t } from "../i18n.js";
 import { Copy, Head, Segments, byName, useData } from "../ui.js";
@@ -57,15 +58,15 @@ ${t("Model")}      ${model}`,
 
 export function Quickstart() {
   const models = useData(async (signal) => (await all("/models", signal)).sort(byName));
-  const [client, setClient] = useState("curl");
-  const [chosen, choose] = useState("");
-  const model = chosen || models.data?.[0]?.name || "MODEL";
+  const [chosen, tell] = useAddress({ client: "curl", model: "" });
+  const client = chosen.client in SNIPPETS ? chosen.client : "curl";
+  const model = chosen.model || models.data?.[0]?.name || "MODEL";
   const snippet = SNIPPETS[client](model);
   return html`<${Head} title=${t("Quick start")} about=${t("Only the address and the key change in a client.")} />
     <section class="card stack">
-      <div class="row"><${Segments} label=${t("Client")} options=${Object.fromEntries(Object.keys(SNIPPETS).map((name) => [name, name]))} value=${client} onChange=${setClient} /></div>
+      <div class="row"><${Segments} label=${t("Client")} options=${Object.fromEntries(Object.keys(SNIPPETS).map((name) => [name, name]))} value=${client} onChange=${(value) => tell({ client: value })} /></div>
       <div class="filters"><div class="field"><label for="quick-model">${t("Model")}</label>
-        <select id="quick-model" onChange=${(event) => choose(event.target.value)}>${(models.data ?? []).map((one) => html`<option value=${one.name} selected=${one.name === model}>${one.name}</option>`)}</select></div></div>
+        <select id="quick-model" onChange=${(event) => tell({ model: event.target.value })}>${(models.data ?? []).map((one) => html`<option value=${one.name} selected=${one.name === model}>${one.name}</option>`)}</select></div></div>
       <pre>${snippet}</pre>
       <div class="row"><${Copy} text=${snippet} /><span class="muted">${t("KEY is a client key:")} <a href="#/keys">${t("Create a key")}</a></span></div>
     </section>

@@ -1,4 +1,5 @@
-import { html, useState } from "../../vendor/preact.js";
+import { html } from "../../vendor/preact.js";
+import { useAddress } from "../address.js";
 import { all, get, query } from "../api.js";
 import { percent } from "../format.js";
 import { t } from "../i18n.js";
@@ -12,8 +13,8 @@ function Candidates({ of, title, empty }) {
       : html`<div class="scroll" tabindex="0"><table>
           <thead><tr><th class="number">${t("Order")}</th><th>${t("Provider")}</th><th>${t("Provider's model")}</th><th class="number">${t("Tier")}</th><th class="number">${t("Weight")}</th><th>${t("Share of its tier")}</th><th>${t("Why")}</th></tr></thead>
           <tbody>${of.map(
-            (one) => html`<tr>
-              <td class="number">${one.position ?? "–"}</td><td><strong>${one.provider}</strong></td><td class="mono">${one.provider_model}</td>
+            (one) => html`<tr key=${one.model_provider_id}>
+              <td class="number">${one.position ?? "–"}</td><td class="nowrap"><strong>${one.provider}</strong></td><td class="mono nowrap">${one.provider_model}</td>
               <td class="number">${one.tier ?? "–"} <span class="muted small">(${one.priority})</span></td><td class="number">${one.weight}</td>
               <td class="nowrap">${one.share_percent === null ? "–" : html`${percent(one.share_percent / 100)}`}</td>
               <td>${one.spare && html`<${Badge} bare>${t("only when all else fails")}<//>`} ${one.trial && html`<${Badge} bare kind="warn">${t("on trial")}<//>`} ${one.reason?.message}</td>
@@ -23,13 +24,15 @@ function Candidates({ of, title, empty }) {
   </section>`;
 }
 
-export function RouteExplorer({ query: given }) {
+export function RouteExplorer() {
   const models = useData(async (signal) => (await all("/models", signal)).sort(byName));
   const keys = useData((signal) => all("/keys", signal));
-  const [values, setValues] = useState({ model: given.model ?? "", tools: false, image: false, structured: false, key: "" });
-  const form = { values, set: (name, value) => setValues({ ...values, [name]: value }) };
-  const model = values.model || models.data?.[0]?.name || "";
-  const { tools, image, structured, key } = values;
+  const [told, tell] = useAddress({ model: "", tools: "false", image: "false", structured: "false", key: "" });
+  const needs = Object.fromEntries(["tools", "image", "structured"].map((name) => [name, told[name] === "true"]));
+  const form = { values: needs, set: (name, value) => tell({ [name]: String(value) }) };
+  const model = told.model || models.data?.[0]?.name || "";
+  const { tools, image, structured } = needs;
+  const { key } = told;
   const route = useData(
     (signal) => (model ? get(query("/route", { model, tools, image, structured, key }), signal) : null),
     [model, tools, image, structured, key],

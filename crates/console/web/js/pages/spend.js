@@ -1,4 +1,5 @@
-import { html, useMemo, useState } from "../../vendor/preact.js";
+import { html, useMemo } from "../../vendor/preact.js";
+import { useAddress } from "../address.js";
 import { download, get, query } from "../api.js";
 import { Chart } from "../chart.js";
 import { count, short, unpriced, usd } from "../format.js";
@@ -24,28 +25,29 @@ function Days({ data }) {
 }
 
 export function Spend() {
-  const [by, setBy] = useState("key");
-  const [days, setDays] = useState(30);
+  const [chosen, tell] = useAddress({ by: "key", days: "30" });
+  const by = chosen.by in GROUPS ? chosen.by : "key";
+  const days = chosen.days in DAYS ? Number(chosen.days) : 30;
   const range = { from: day(days - 1), to: day(0) };
   const usage = useData((signal) => get(query("/usage", { group_by: by, ...range }), signal), [by, days], 10_000);
   const daily = useData((signal) => get(query("/usage", { group_by: "day", ...range }), signal), [days], 10_000);
   const save = () => download(query("/usage", { group_by: by, ...range, format: "csv" }), `usage-by-${by}.csv`);
   return html`<${Head} title=${t("Spend")} about=${t("Tokens and cost by UTC day, exact to the nano-dollar, as the rows have them.")}>
-      <${Segments} label=${t("Time range")} options=${DAYS} value=${days} onChange=${(value) => setDays(Number(value))} />
+      <${Segments} label=${t("Time range")} options=${DAYS} value=${days} onChange=${(value) => tell({ days: value })} />
       <${Action} does=${save}>${t("Save as CSV")}<//>
     <//>
     ${daily.data && daily.data.data.length > 1 && html`<${Days} data=${daily.data.data} />`}
     <section class="card">
-      <header><h2>${t("Usage")}</h2><${Segments} label=${t("Group by")} options=${GROUPS} value=${by} onChange=${setBy} /></header>
-      <${Loaded} of=${usage}>${({ data, group_by }) =>
+      <header><h2>${t("Usage")}</h2><${Segments} label=${t("Group by")} options=${GROUPS} value=${by} onChange=${(value) => tell({ by: value })} /></header>
+      <div class=${usage.stale ? "stale" : ""}><${Loaded} of=${usage}>${({ data, group_by }) =>
         data.length === 0
           ? html`<${Empty} title=${t("Nothing was used in this time")} />`
           : html`<div class="scroll" tabindex="0"><table>
               <thead><tr><th>${GROUPS[group_by]}</th><th class="number">${group_by === "model" ? t("Requests") : t("Attempts")}</th><th class="number">${t("Tokens in")}</th><th class="number">${t("Tokens out")}</th><th class="number">${t("Cost")}</th></tr></thead>
               <tbody>${data.map(
-                (one) => html`<tr><td>${named(one, group_by)}</td><td class="number">${count(one.requests ?? one.attempts)}</td>
+                (one) => html`<tr key=${named(one, group_by)}><td class="nowrap">${named(one, group_by)}</td><td class="number">${count(one.requests ?? one.attempts)}</td>
                   <td class="number">${short(one.prompt_tokens)}</td><td class="number">${short(one.completion_tokens)}</td><td class="number" title=${one.cost ?? ""}>${unpriced(one.cost)}</td></tr>`,
               )}</tbody>
-            </table></div>`}<//>
+            </table></div>`}<//></div>
     </section>`;
 }
