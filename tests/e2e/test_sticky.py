@@ -27,7 +27,7 @@ def test_a_session_meets_the_same_provider_through_any_gateway(
     here.admin.policy(stack.model, strategy="sticky")
     met = {session: provider(here, stack, session) for session in SESSIONS}
     assert len(set(met.values())) == 2, "sessions are shared out"
-    read = lambda: there.admin.get("/route", model=stack.name)["strategy"] == "sticky"  # noqa: E731
+    read = lambda: there.admin.http.get("/route", params={"model": stack.name}).json().get("strategy") == "sticky"  # noqa: E731
     wait_for(read, "the policy, there")
     assert {session: provider(there, stack, session) for session in SESSIONS} == met
     there.stop()
