@@ -12,6 +12,7 @@ import pytest
 from conftest import ENGINE, MakeDatabase, MakeGateway
 from harness.authority import make_authority
 from harness.database import Database, Mysql, Postgres
+from harness.forwarder import Forwarder
 from harness.gateway import migrate
 from harness.private_mariadb import PrivateMariaDb
 from harness.private_server import PrivateServer, own
@@ -73,6 +74,22 @@ def test_no_more_connections_are_made_than_are_set(make_gateway: MakeGateway, ma
         case _:
             count = "SELECT COUNT(*) AS n FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
     assert 1 <= database.execute(count)[0]["n"] <= 2
+
+
+def test_a_start_waits_for_a_server_that_is_late(make_gateway: MakeGateway, make_database: MakeDatabase) -> None:
+    database = make_database()
+    migrate(database)
+    forwarder = Forwarder(database.address)
+    forwarder.cut()
+    late = threading.Timer(3, forwarder.restore)
+    late.start()
+    begun = time.monotonic()
+    gateway = make_gateway(database, DATABASE_URL=database.url_through(forwarder.port), GATEWAY_DATABASE_WAIT="60")
+    assert time.monotonic() - begun >= 3, "there was no server before"
+    assert gateway.http.get("/readyz").json() == {"status": "ready", "database": "up"}
+    gateway.stop()
+    late.join()
+    forwarder.close()
 
 
 @pytest.fixture

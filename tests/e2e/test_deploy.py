@@ -289,3 +289,23 @@ def test_the_entrypoint_prepares_the_database_and_becomes_the_gateway(tmp_path: 
         assert process.returncode == 0
     assert container.run("migrator", "check")[0] == 0
     assert container.run("gateway", "healthcheck")[0] == 1
+
+
+def test_the_entrypoint_starts_from_the_kept_configuration_while_the_database_is_away(tmp_path: Path) -> None:
+    container = Container(tmp_path)
+    away = {
+        "DATABASE_URL": f"postgres://nobody@127.0.0.1:{free_port()}/nothing",
+        "GATEWAY_DATABASE_WAIT": "1",
+        "GATEWAY_SNAPSHOT_FILE": f"{container.data}/snapshot.json",
+    }
+    status, output = container.run("gateway", **away)
+    assert status == 1 and "migrator" in output, "there is nothing to start from"
+    for variables, word in (({"GATEWAY_SNAPSHOT_FILE": away["GATEWAY_SNAPSHOT_FILE"]}, "ready"), (away, "degraded")):
+        process = container.start("gateway", **variables)
+        try:
+            wait_for(lambda: container.run("gateway", "healthcheck")[0] == 0, "a healthy gateway", seconds=60)
+            assert httpx.get(f"http://127.0.0.1:{container.port}/readyz").json()["status"] == word
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=60)
+    assert container.run("prepare", **away)[0] == 0
