@@ -3,14 +3,18 @@
 import hashlib
 import hmac
 import json
+import re
+import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from conftest import MakeGateway
 from harness import load
 from harness.gateway import CLIENT_KEY, SECRETS, Gateway
+from harness.raw import raw_head
 from harness.receiver import Received, Receiver
 from harness.simulator import Simulator
 from harness.stack import Stack
@@ -133,3 +137,42 @@ def test_rows_that_wait_in_the_spool(make_gateway: MakeGateway, link: Link, alph
     link.restore()
     wait_for(lambda: spooled(gateway) == 0, "an empty spool", PATIENCE)
     assert one(receiver, "spool_empty")["details"] == {}
+
+
+def flood(gateway: Gateway, count: int) -> None:
+    """So many requests for a model that there is not, each of which leaves a row, as fast as it can be."""
+    body = json.dumps({"model": "nothing", "messages": asking("Hello")}).encode()
+    request, at_once = raw_head(len(body)) + body, 50
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as connection:
+        answers = connection.makefile("rb")
+        for _ in range(count // at_once):
+            connection.sendall(request * at_once)
+            for _ in range(at_once):
+                assert b" 404 " in answers.readline()
+                length = 0
+                while (line := answers.readline()) != b"\r\n":
+                    name, _, value = line.partition(b":")
+                    length = int(value) if name.lower() == b"content-length" else length
+                answers.read(length)
+
+
+@pytest.mark.sqlite_only
+def test_rows_that_neither_spool_nor_memory_has_room_for(
+    make_gateway: MakeGateway, link: Link, alpha: Simulator, receiver: Receiver
+) -> None:
+    gateway = make_gateway(link.database, GATEWAY_SPOOL_MAX="100000", GATEWAY_ALERT_URLS=receiver.url)
+    stack = Stack.make(gateway, [alpha])
+    link.cut()
+    sent = 34_000
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: flood(gateway, sent // 2), range(2)))
+    lost = lambda: gateway.metrics()["gateway_records_lost_total"]  # noqa: E731
+    wait_for(lambda: lost() > 0, "rows that are lost")
+    told = one(receiver, "records_lost")
+    assert 0 < told["details"]["rows"] <= lost()
+    assert re.search("request records are (being )?lost", gateway.process.output)
+    # Requests do not mind.
+    load.run(gateway.openai(), stack.name, 10)
+    link.restore()
+    wait_for(lambda: gateway.database.count("request_logs") == sent + 10 - lost(), "all others", PATIENCE)
+    wait_for(lambda: spooled(gateway) == 0, "an empty spool")

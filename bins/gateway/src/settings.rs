@@ -55,6 +55,7 @@ pub(crate) struct Settings {
     pub(crate) secret_key_previous: Option<SecretString>,
     pub(crate) provider_networks: NetworkPolicy,
     pub(crate) spool_dir: PathBuf,
+    pub(crate) spool_max: u64,
     pub(crate) database_wait: Duration,
     pub(crate) database_pool: Pool,
     pub(crate) snapshot_file: Option<PathBuf>,
@@ -153,6 +154,10 @@ impl Settings {
             spool_dir: given
                 .gateway_spool_dir
                 .unwrap_or_else(|| PathBuf::from("data/spool")),
+            spool_max: at_least_one(
+                "GATEWAY_SPOOL_MAX",
+                given.gateway_spool_max.unwrap_or(1 << 30),
+            )?,
             database_wait: seconds(
                 "GATEWAY_DATABASE_WAIT",
                 given.gateway_database_wait.unwrap_or(10.0),
@@ -326,6 +331,10 @@ mod tests {
             "GATEWAY_DRAIN_TIMEOUT",
         );
         refused(|given| given.gateway_max_body = Some(0), "GATEWAY_MAX_BODY");
+        refused(
+            |given| given.gateway_spool_max = Some(0),
+            "GATEWAY_SPOOL_MAX",
+        );
         refused(
             |given| given.gateway_max_concurrent = Some(0),
             "GATEWAY_MAX_CONCURRENT",

@@ -112,6 +112,9 @@ pub(super) struct Given {
     /// Folder where request rows wait while the database is away [default: data/spool]
     #[arg(long = "spool-dir", env = "GATEWAY_SPOOL_DIR", value_name = "FOLDER")]
     pub(super) gateway_spool_dir: Option<PathBuf>,
+    /// Bytes of rows that may wait there [default: 1073741824]
+    #[arg(long = "spool-max", env = "GATEWAY_SPOOL_MAX", value_name = "BYTES")]
+    pub(super) gateway_spool_max: Option<u64>,
     /// Seconds that the start waits for a database that does not answer [default: 10]
     #[arg(
         long = "database-wait",
@@ -340,6 +343,7 @@ impl Given {
             gateway_secret_key_previous,
             gateway_provider_networks,
             gateway_spool_dir,
+            gateway_spool_max,
             gateway_database_wait,
             gateway_database_connections,
             gateway_database_acquire_timeout,

@@ -84,6 +84,7 @@ fn stats_settings(
         retention: settings.retention,
         bodies: settings.bodies.clone(),
         drain_timeout: STATS_DRAIN,
+        spool_bytes: settings.spool_max,
         ..stats::Settings::new(&settings.spool_dir)
     }
 }
