@@ -213,6 +213,9 @@ fn options(url: &str, pool: Pool) -> ConnectOptions {
     options
 }
 
+/// Rows that SQLite may read ahead of who takes them.
+const ROWS_AT_ONCE: usize = 1000;
+
 fn sqlite(options: SqliteConnectOptions, pool: Pool) -> SqliteConnectOptions {
     options
         .create_if_missing(false)
@@ -223,4 +226,6 @@ fn sqlite(options: SqliteConnectOptions, pool: Pool) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Normal)
         // A statement that writes many rows keeps what it would have to undo: in memory, not in a file made for it.
         .pragma("temp_store", "memory")
+        // Rows come from a thread of SQLite's own: one by one or nearly so, that costs more than reading them does.
+        .row_buffer_size(ROWS_AT_ONCE)
 }
