@@ -146,7 +146,8 @@ def test_a_change_that_fails_changes_nothing(watched: Watched) -> None:
 def test_changes_are_there_within_two_seconds() -> None:
     """Each of those above has some more, for what a busy machine adds to one; hardly any may need it."""
     print("changes were there after", ", ".join(f"{seconds:.2f}" for seconds in sorted(took)), "seconds")
-    assert len(took) >= 20
+    if len(took) < 20:
+        pytest.skip("too few to tell: not all of the tests above were run")
     late = [seconds for seconds in took if seconds >= SPREAD]
     assert len(late) <= len(took) // 10, took
     if ENGINE == "postgres":
