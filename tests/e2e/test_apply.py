@@ -180,6 +180,11 @@ def test_what_a_file_names_no_more_stays_goes_or_is_let_go(
     assert "! models: model 'declared-1' is not declared here any more, and stays" in kept
     assert names(gateway, "/models") == {"by-hand", "declared-0", "declared-1"}
 
+    shown = repository.apply(document(alpha, models=1), "--prune", "--dry-run", "--detailed-exitcode")
+    assert shown.returncode == 2 and "- model declared-1\n" in shown.stdout
+    assert "2 to delete" in shown.stdout and "by-hand" not in shown.stdout
+    assert names(gateway, "/models") == {"by-hand", "declared-0", "declared-1"}, "it was only shown"
+
     pruned = repository.applied(document(alpha, models=1), "--prune")
     assert "- model declared-1\n" in pruned and "- association declared-1 -> declared/declared-1" in pruned
     assert names(gateway, "/models") == {"by-hand", "declared-0"}, "what was made by hand is not the file's to delete"
