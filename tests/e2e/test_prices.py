@@ -159,3 +159,21 @@ def test_the_cheapest_is_asked_first(stack: Stack, alpha: Simulator, beta: Simul
     assert (alpha.received(), beta.received()) == (5, 5)
     ask(stack, mark("Hello", at=beta, status=500))
     assert (alpha.received(), beta.received()) == (6, 6), "the dearer one is the next"
+
+
+def test_images_seconds_and_requests_have_prices_of_their_own(make_gateway: MakeGateway, alpha: Simulator) -> None:
+    gateway = make_gateway()
+    draws, hears = (Stack.make(gateway) for _ in range(2))
+    per_image, per_second, per_request = 40_000_007, 100_003, 11
+    draws.add(alpha, provider_model="gpt-image-1")
+    set_price(gateway, draws.providers[0], "gpt-image-*", per_image=per_image, per_request=per_request)
+    hears.add(alpha, provider_model="whisper-1")
+    set_price(gateway, hears.providers[0], "whisper-*", per_second=per_second, per_request=per_request)
+    client = gateway.openai()
+    drawn = client.images.generate(model=draws.name, prompt="a house", n=3)
+    assert len(drawn.data) == 3
+    heard = client.audio.transcriptions.create(model=hears.name, file=("speech.wav", b"RIFF" + bytes(100_000)))
+    assert heard.usage.type == "duration" and heard.usage.seconds > 1
+    assert draws.rows(1)[0]["cost"] == 3 * per_image + per_request
+    assert hears.rows(1)[0]["cost"] == heard.usage.seconds * per_second + per_request
+    assert_sums_agree(gateway.database)
