@@ -14,6 +14,7 @@ from harness.gateway import ADMIN_KEY, PROVIDER_KEY, Gateway
 from harness.process import REPOSITORY
 from harness.simulator import Simulator
 from harness.stack import Stack
+from harness.waiting import wait_for
 
 pytestmark = pytest.mark.sqlite_only
 
@@ -171,9 +172,15 @@ def test_outcomes_are_asked_for_where_one_looks(empty: Visit, alpha: Simulator) 
     empty.go("models")
     last = page.get_by_role("region", name="m29")
     expect(last).to_be_attached()
-    page.wait_for_load_state("networkidle")
+
+    def all_have_asked_who_do() -> bool:
+        before = len(set(asked))
+        page.wait_for_timeout(500)
+        return 0 < before == len(set(asked))
+
+    wait_for(all_have_asked_who_do, "outcomes of what is on the screen")
     seen = set(asked)
-    assert 0 < len(seen) < 20
+    assert len(seen) < 20
     with page.expect_request(lambda request: request.url.endswith("/status") and request.url not in seen):
         last.scroll_into_view_if_needed()
 
