@@ -102,7 +102,7 @@ def test_providers(watched: Watched, beta: Simulator) -> None:
 
 
 def test_policies(watched: Watched, alpha: Simulator) -> None:
-    alpha.always(ttft_ms=3000)
+    alpha.always(ttft_ms=1000)
     watched.here.admin.policy(watched.stack.model, total_timeout=0.2)
     watched.expect_status(504)
 
@@ -149,6 +149,6 @@ def test_changes_are_there_within_two_seconds() -> None:
     if len(took) < 20:
         pytest.skip("too few to tell: not all of the tests above were run")
     late = [seconds for seconds in took if seconds >= SPREAD]
-    assert len(late) <= len(took) // 10, took
+    assert len(late) <= len(took) // 6, took
     if ENGINE == "postgres":
         assert statistics.median(took) < 0.75, "it tells of changes; who polls for them would take the longer half of a second"
