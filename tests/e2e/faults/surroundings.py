@@ -246,36 +246,34 @@ def terminated(scene: Surroundings) -> str:
     return f"no new connections, running requests finish, records are written; exit {code}"
 
 
-@of_own("D08", "SIGTERM, and requests that outlast the drain")
-def cut_off(scene: Surroundings) -> str:
-    gateway, stack = scene.begin(GATEWAY_DRAIN_TIMEOUT="0.3")
+def ended_with_a_stream(scene: Surroundings, drain: str, end: Callable[[Gateway], None]) -> str:
+    """A stream runs that would not end by itself."""
+    gateway, stack = scene.begin(GATEWAY_DRAIN_TIMEOUT=drain)
     scene.alpha.always(fault={"kind": "hang", "at": {"after_events": 4}})
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(ask, stack, True)
         wait_for(lambda: scene.alpha.received() == 1, "the running request")
         wait_for(lambda: gateway.metrics()["gateway_requests_in_flight"] == 1, "its stream")
-        gateway.process.send(signal.SIGTERM)
+        end(gateway)
         seen = asked.result().sees
     code = gateway.process.wait()
     [row] = gateway.database.request_logs()
     return f"{seen}; logged {row['status_code']} `{row['error_class']}`; exit {code}"
 
 
+@of_own("D08", "SIGTERM, and requests that outlast the drain")
+def cut_off(scene: Surroundings) -> str:
+    return ended_with_a_stream(scene, "0.3", lambda gateway: gateway.process.send(signal.SIGTERM))
+
+
 @of_own("D08", "SIGTERM, and again while requests run")
 def hurried(scene: Surroundings) -> str:
-    gateway, stack = scene.begin(GATEWAY_DRAIN_TIMEOUT="600")
-    scene.alpha.always(fault={"kind": "hang", "at": {"after_events": 4}})
-    with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(ask, stack, True)
-        wait_for(lambda: scene.alpha.received() == 1, "the running request")
-        wait_for(lambda: gateway.metrics()["gateway_requests_in_flight"] == 1, "its stream")
+    def twice(gateway: Gateway) -> None:
         gateway.process.send(signal.SIGTERM)
         wait_for(lambda: "asked to stop" in gateway.process.output, "the first signal's effect")
         gateway.process.send(signal.SIGTERM)
-        seen = asked.result().sees
-    code = gateway.process.wait()
-    [row] = gateway.database.request_logs()
-    return f"at once: {seen}; logged {row['status_code']} `{row['error_class']}`; exit {code}"
+
+    return f"at once: {ended_with_a_stream(scene, '600', twice)}"
 
 
 @of_own("D09", "configuration changed under load")
