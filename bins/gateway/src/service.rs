@@ -130,8 +130,9 @@ impl Shared {
             if let Some(refusal) = proxy.refusal(&request) {
                 return refusal.map(|body| Either::Left(self.paced(body, version)));
             }
+            let arrival = proxy.turn(ip).await;
             // Large, and moved by every future that holds it until it is polled: so in a place of its own.
-            let response = Box::pin(proxy.serve(request, ip)).await;
+            let response = Box::pin(proxy.serve(request, arrival)).await;
             return response.map(|body| Either::Left(self.paced(body, version)));
         }
         let id = Uuid::now_v7().to_string();

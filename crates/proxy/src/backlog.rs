@@ -1,7 +1,8 @@
-//! Work that waits for the processor. While there is too much of it, new requests are refused: each that were let in would
-//! make all others slower.
+//! Work that waits for the processor. What has begun goes first; where there is too much of it for new requests to begin
+//! soon, they are refused: each that were let in would make all others slower.
 
 mod pressure;
+mod turnstile;
 
 use std::{
     sync::atomic::{AtomicU32, Ordering::Relaxed},
@@ -15,16 +16,22 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::pressure::{ALL, Pressure};
+use self::{
+    pressure::{ALL, Pressure},
+    turnstile::Turnstile,
+};
 
-/// How often it is looked whether there is some, and how often while fewer requests run than are ever refused.
+/// How often it is looked whether there is some, and how often while fewer requests are here than are ever refused.
 const TICKS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(100));
+/// How many turns a request needs until it is answered.
+const TURNS: u32 = 4;
 /// Fewer requests than this are no overload: then it is others who keep the processor busy.
-const LEAST_RUNNING: u64 = 64;
+const LEAST_HERE: u64 = 64;
 
-/// How much is to be refused for it.
+/// What of it there is, and how much is to be refused for it.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
+    turnstile: Turnstile,
     /// How many of [`ALL`] new requests.
     refused: AtomicU32,
 }
@@ -33,31 +40,55 @@ impl Backlog {
     /// Whether a new request is to be refused, while so many run.
     pub(crate) fn refuses(&self, running: u64) -> bool {
         let share = self.refused.load(Relaxed);
-        share > 0 && running >= LEAST_RUNNING && fastrand::u32(..ALL) < share
+        share > 0 && self.here(running) >= LEAST_HERE && fastrand::u32(..ALL) < share
     }
 
-    /// Measures how long a task that is ready waits for its turn, until `stop`. Longer than `longest` is too long. `running`
-    /// tells how many requests run.
+    /// Waits until a request may begin.
+    pub(crate) async fn turn(&self) {
+        self.turnstile.pass().await;
+    }
+
+    /// How many wait for that.
+    pub(crate) fn waiting(&self) -> usize {
+        self.turnstile.waiting()
+    }
+
+    /// Lets requests begin a few at a time, and refuses some while they wait for longer than `longest`, if that is given, until
+    /// `stop`. `running` tells how many have begun.
     pub(crate) async fn watch(
         &self,
-        longest: Duration,
+        longest: Option<Duration>,
         running: impl Fn() -> u64,
         stop: &CancellationToken,
     ) {
+        let judging = async {
+            if let Some(longest) = longest {
+                self.judge(longest, running, stop).await;
+            }
+        };
+        tokio::join!(self.turnstile.keep(stop), judging);
+    }
+
+    /// Measures how long requests wait to begin, and how long those that have begun do on their way.
+    async fn judge(&self, longest: Duration, running: impl Fn() -> u64, stop: &CancellationToken) {
         let mut pressure = Pressure::new(longest);
         loop {
-            let is_busy = running() >= LEAST_RUNNING || self.refused.load(Relaxed) > 0;
+            let is_busy = self.here(running()) >= LEAST_HERE || self.refused.load(Relaxed) > 0;
             let tick = if is_busy { TICKS.0 } else { TICKS.1 };
             if stop.run_until_cancelled(sleep(tick)).await.is_none() {
                 return;
             }
             let wait = if is_busy {
-                turn().await
+                (turn().await * TURNS).max(self.turnstile.longest_wait())
             } else {
                 Duration::ZERO
             };
             self.refused.store(pressure.observe(wait), Relaxed);
         }
+    }
+
+    fn here(&self, running: u64) -> u64 {
+        running + self.turnstile.waiting() as u64
     }
 }
 
@@ -93,7 +124,7 @@ mod tests {
             let (backlog, stop) = (backlog.clone(), stop.clone());
             async move {
                 let longest = Duration::from_millis(1);
-                backlog.watch(longest, || running, &stop).await;
+                backlog.watch(Some(longest), || running, &stop).await;
             }
         });
         for _ in 0..turns {
@@ -108,20 +139,20 @@ mod tests {
 
     #[tokio::test]
     async fn what_keeps_others_from_their_turn_is_seen() {
-        assert!(share_after_long_turns(LEAST_RUNNING, 200).await > 0);
+        assert!(share_after_long_turns(LEAST_HERE, 200).await > 0);
     }
 
     #[tokio::test]
     async fn a_busy_processor_is_not_the_gateways_fault_when_that_has_little_to_do() {
-        assert_eq!(share_after_long_turns(LEAST_RUNNING - 1, 50).await, 0);
+        assert_eq!(share_after_long_turns(LEAST_HERE - 1, 50).await, 0);
     }
 
     #[test]
     fn the_share_is_refused_unless_little_runs() {
         let backlog = Backlog::default();
-        assert_eq!(refused(&backlog, LEAST_RUNNING), 0);
+        assert_eq!(refused(&backlog, LEAST_HERE), 0);
         backlog.refused.store(ALL, Relaxed);
-        assert_eq!(refused(&backlog, LEAST_RUNNING), 200);
-        assert_eq!(refused(&backlog, LEAST_RUNNING - 1), 0);
+        assert_eq!(refused(&backlog, LEAST_HERE), 200);
+        assert_eq!(refused(&backlog, LEAST_HERE - 1), 0);
     }
 }

@@ -37,7 +37,7 @@ const CLIENT_CLOSED_STATUS: u16 = 499;
 
 /// When, where and as what a request arrived.
 #[derive(Debug, Clone)]
-pub(crate) struct Arrival {
+pub struct Arrival {
     pub(crate) id: Uuid,
     pub(crate) instant: Instant,
     pub(crate) utc: DateTime<Utc>,

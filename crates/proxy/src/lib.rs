@@ -52,6 +52,7 @@ mod withheld;
 pub use body::{Body, BrokenOff};
 pub use caught::caught;
 pub use count::{TokenCounter, Tokenizer};
+pub use ledger::Arrival;
 pub use metrics::{Figure, Label, Metrics};
 pub use probe::Prober;
 pub use settings::Settings;

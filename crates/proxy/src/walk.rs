@@ -145,14 +145,20 @@ impl Proxy {
         Some(response)
     }
 
-    /// Serves one request from `ip`; every failure becomes an answer in the client's protocol. Dropping the future cancels
-    /// the call to the provider and records that the client left.
-    pub async fn serve<B>(&self, request: Request<B>, ip: Option<IpAddr>) -> Response<Body>
+    /// A request from `ip` is here; waits until it may begin, which is behind those that run.
+    pub async fn turn(&self, ip: Option<IpAddr>) -> Arrival {
+        let arrival = Arrival::now(ip);
+        self.inner.backlog.turn().await;
+        arrival
+    }
+
+    /// Serves one request; every failure becomes an answer in the client's protocol. Dropping the future cancels the call to
+    /// the provider and records that the client left.
+    pub async fn serve<B>(&self, request: Request<B>, arrival: Arrival) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes>,
         B::Error: std::fmt::Display,
     {
-        let arrival = Arrival::now(ip);
         let (head, body) = request.into_parts();
         let asked = Asked::at(head.uri.path(), head.uri.query(), &head.headers); // who speaks which protocol, and what for
         // Nothing is looked at again of what a panic may have left half done: all of it is dropped with the walk.
@@ -165,9 +171,9 @@ impl Proxy {
         response
     }
 
-    /// Watches whether the processor keeps up, until `stop`: when tasks wait for their turn for longer than `longest`, requests
-    /// are refused. Where this does not run none is refused for that.
-    pub async fn watch_backlog(self, longest: Duration, stop: CancellationToken) {
+    /// Lets requests begin a few at a time and watches whether the processor keeps up, until `stop`: when they wait for longer
+    /// than `longest`, if that is given, some are refused. Where this does not run none waits, and none is refused for that.
+    pub async fn watch_backlog(self, longest: Option<Duration>, stop: CancellationToken) {
         let running = || self.metrics().running();
         self.inner.backlog.watch(longest, running, &stop).await;
     }
@@ -190,10 +196,10 @@ impl Proxy {
         self.inner.budget.standing(clock::now())
     }
 
-    /// Requests that wait for one that runs to end.
+    /// Requests that wait to begin: for the processor, or for one that runs to end.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.inner.admission.waiting()
+        self.inner.backlog.waiting() + self.inner.admission.waiting()
     }
 
     /// What requests that run are counted by.

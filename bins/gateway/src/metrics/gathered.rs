@@ -131,7 +131,7 @@ impl Gathered {
         let waiting = self.proxy.waiting() as u64;
         page.gauge(
             "requests_waiting",
-            "Client requests that wait for a place among those that run",
+            "Client requests that wait to begin, for the processor or for a place among those that run",
             waiting,
         )?;
         page.gauge(

@@ -202,7 +202,7 @@ pub(super) struct Given {
         value_name = "COUNT"
     )]
     pub(super) gateway_max_connections: Option<usize>,
-    /// Seconds that work may wait for the processor before new requests are refused; 0 refuses none [default: 0.02]
+    /// Seconds that requests may wait for the processor before new ones are refused; 0 refuses none [default: 0.25]
     #[arg(long = "max-delay", env = "GATEWAY_MAX_DELAY", value_name = "SECONDS")]
     pub(super) gateway_max_delay: Option<f64>,
     /// Whether /metrics needs the admin key [default: false]

@@ -116,8 +116,8 @@ pub(super) fn days(count: u32) -> Option<Duration> {
     (count > 0).then(|| Duration::from_secs(u64::from(count) * 86_400))
 }
 
-/// How long work may wait for the processor, in seconds. A request waits some four times until it is answered.
-const MAX_DELAY_S: f64 = 0.02;
+/// How long requests may wait for the processor, in seconds.
+const MAX_DELAY_S: f64 = 0.25;
 
 /// `None` where it is not looked at.
 pub(super) fn max_delay(given: Option<f64>) -> anyhow::Result<Option<Duration>> {

@@ -15,7 +15,7 @@ use super::configured::Returning;
 #[derive(Debug)]
 pub(crate) struct Workers {
     /// Whose backlog is watched, and how late is too late.
-    pub(super) watched: Option<(Proxy, Duration)>,
+    pub(super) watched: (Proxy, Option<Duration>),
     pub(super) poller: Poller,
     pub(super) heartbeat: Heartbeat,
     pub(super) health: health::Worker<Prober>,
@@ -50,12 +50,11 @@ impl Workers {
                 poller.run(stopped).await;
             }) as Work,
         );
-        if let Some((proxy, longest)) = self.watched {
-            start(
-                "backlog",
-                Box::pin(proxy.watch_backlog(longest, stop.clone())),
-            );
-        }
+        let (proxy, longest) = self.watched;
+        start(
+            "backlog",
+            Box::pin(proxy.watch_backlog(longest, stop.clone())),
+        );
         start("heartbeat", Box::pin(self.heartbeat.run(stop.clone())));
         start("health", Box::pin(self.health.run(stop.clone())));
         if let Some(cluster) = self.cluster {

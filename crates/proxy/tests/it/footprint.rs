@@ -11,7 +11,8 @@ async fn a_request_waits_in_a_few_kilobytes() {
     let simulator = simulator().await;
     let gateway = Setup::of(&[&simulator]).start().await;
     let request = post("/v1/chat/completions", chat(&json!({})).to_string(), &[]);
-    let serving = gateway.proxy.serve(request, None);
+    let arrival = gateway.proxy.turn(None).await;
+    let serving = gateway.proxy.serve(request, arrival);
     let bytes = size_of_val(&serving);
     assert!(bytes <= 10_000, "{bytes} bytes");
 }

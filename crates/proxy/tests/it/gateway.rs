@@ -384,7 +384,8 @@ impl Gateway {
     }
 
     pub(crate) async fn serve(&self, request: Request<Full<Bytes>>) -> http::Response<Body> {
-        self.proxy.serve(request, Some([127, 0, 0, 1].into())).await
+        let arrival = self.proxy.turn(Some([127, 0, 0, 1].into())).await;
+        self.proxy.serve(request, arrival).await
     }
 
     pub(crate) async fn chat(&self, extra: &Value) -> Reply {
