@@ -40,6 +40,15 @@ pub async fn connect_existing(url: &str) -> Result<DatabaseConnection, Error> {
     open(url, false).await
 }
 
+/// A URL with the scheme that drivers know: `mariadb://` is `mysql://`.
+#[must_use]
+pub fn with_known_scheme(url: String) -> String {
+    match url.strip_prefix("mariadb://") {
+        Some(rest) => format!("mysql://{rest}"),
+        None => url,
+    }
+}
+
 /// The place a URL names, for messages: without user, password and parameters.
 pub fn place(url: &str) -> String {
     if let Ok(Some(path)) = sqlite_file(url) {
@@ -88,7 +97,7 @@ fn check_url(url: &str) -> Result<(), Error> {
     if url.starts_with("sqlite:") {
         return Ok(());
     }
-    let is_mysql = url.starts_with("mysql://") || url.starts_with("mariadb://");
+    let is_mysql = url.starts_with("mysql://");
     let is_valid = if is_mysql {
         MySqlConnectOptions::from_str(url).is_ok()
     } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
@@ -155,6 +164,19 @@ mod tests {
         ] {
             assert_eq!(place(url), expected);
         }
+    }
+
+    #[test]
+    fn the_name_of_mariadb_is_understood() {
+        for (url, expected) in [
+            ("mariadb://me:secret@db/app", "mysql://me:secret@db/app"),
+            ("mysql://me@db/mariadb://", "mysql://me@db/mariadb://"),
+        ] {
+            assert_eq!(with_known_scheme(url.to_owned()), expected);
+        }
+        // Where it was not made to be, it is refused without being repeated.
+        let refused = check_url("mariadb://me:secret@db/app").unwrap_err();
+        assert!(!refused.to_string().contains("secret"), "{refused}");
     }
 
     #[test]

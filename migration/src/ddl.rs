@@ -11,13 +11,12 @@ use crate::schema::{Column, ForeignKey, Kind, Table, Value};
 /// On MySQL everything is in the one statement, since each statement commits by itself there and a table is to be
 /// there whole or not at all.
 pub fn create(engine: DbBackend, table: &Table) -> Vec<String> {
-    create_as(engine, table, "", "")
+    create_as(engine, table, "")
 }
 
 /// As [`create`], under another name, for a table that is to take the place of the one that is there: its name and
-/// those of the tables it refers to begin with `prefix`, and names of constraints, which a database of MySQL has only
-/// once each, end with `suffix`.
-pub fn create_as(engine: DbBackend, table: &Table, prefix: &str, suffix: &str) -> Vec<String> {
+/// those of the tables it refers to begin with `prefix`.
+pub fn create_as(engine: DbBackend, table: &Table, prefix: &str) -> Vec<String> {
     let mut lines: Vec<String> = table
         .columns
         .iter()
@@ -40,7 +39,7 @@ pub fn create_as(engine: DbBackend, table: &Table, prefix: &str, suffix: &str) -
         table
             .foreign_keys
             .iter()
-            .map(|key| foreign_key(engine, table, key, prefix, suffix)),
+            .map(|key| foreign_key(engine, table, key, prefix)),
     );
 
     let name = quote(engine, &format!("{prefix}{}", table.name));
@@ -150,19 +149,15 @@ fn unique(engine: DbBackend, table: &Table, columns: &[&str]) -> String {
     }
 }
 
-fn foreign_key(
-    engine: DbBackend,
-    table: &Table,
-    key: &ForeignKey,
-    prefix: &str,
-    suffix: &str,
-) -> String {
+/// On MySQL the server names it: a name is there once in a database, so that one of ours would be taken by the backup that
+/// a rebuild leaves, and the server's own follow their table when that is renamed.
+fn foreign_key(engine: DbBackend, table: &Table, key: &ForeignKey, prefix: &str) -> String {
     let name = match engine {
-        DbBackend::Sqlite => String::new(),
-        _ => format!(
+        DbBackend::Postgres => format!(
             "CONSTRAINT {} ",
-            quote(engine, &format!("fk_{}_{}{suffix}", table.name, key.column))
+            quote(engine, &format!("fk_{}_{}", table.name, key.column))
         ),
+        _ => String::new(),
     };
     format!(
         "{name}FOREIGN KEY ({}) REFERENCES {}({}) ON DELETE {}",

@@ -28,6 +28,7 @@ mod live;
 mod lock;
 mod m20251004_000001_initial_schema;
 mod migrate;
+mod private_files;
 mod recreate;
 mod schema;
 mod shape;
@@ -35,7 +36,7 @@ mod tables;
 
 use std::time::Duration;
 
-pub use connect::{connect, connect_existing, place, sqlite_file};
+pub use connect::{connect, connect_existing, place, sqlite_file, with_known_scheme};
 pub use ddl::{create as create_statements, create_as as create_statements_as};
 pub use difference::{Aspect, Difference};
 pub use error::Error;
@@ -43,6 +44,7 @@ pub use lock::Lock;
 pub use migrate::{
     Migrator, Status, VERSION_TABLE, check, fresh, names, refresh, reset, status, up, verify,
 };
+pub use private_files::keep_files_private;
 pub use recreate::{
     LiveColumn, LiveTable, create, drop_all, install, live_tables, refuse_if_referred,
 };

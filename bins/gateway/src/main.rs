@@ -34,6 +34,7 @@ use tokio::runtime::{Builder, Runtime};
 static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
+    migration::keep_files_private();
     let (settings, command) = match Settings::read() {
         Ok(read) => read,
         Err(error) => return refuse(&error),

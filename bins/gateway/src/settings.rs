@@ -137,6 +137,7 @@ impl Settings {
         let settings = Self {
             database_url: given
                 .database_url
+                .map(migration::with_known_scheme)
                 .unwrap_or_else(|| "sqlite://data/orchestrator.db?mode=rwc".to_owned()),
             redis,
             listen: parse_listen(listen)?,

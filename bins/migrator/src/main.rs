@@ -14,6 +14,7 @@ use crate::args::Args;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    migration::keep_files_private();
     // Before anything opens a TLS connection: a second provider in the graph would make rustls refuse to choose.
     if rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
@@ -48,7 +49,7 @@ fn chain(error: &anyhow::Error) -> String {
 }
 
 /// One line, also when a server's message has several.
-fn say_error(message: &str) {
+pub(crate) fn say_error(message: &str) {
     let line = message
         .lines()
         .map(str::trim)

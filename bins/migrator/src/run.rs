@@ -18,7 +18,8 @@ const NOT_CONFIRMED: u8 = 2;
 
 /// Runs one command and answers its exit code.
 pub(crate) async fn run(args: &Args) -> anyhow::Result<u8> {
-    let url = args.database_url.as_str();
+    let url = migration::with_known_scheme(args.database_url.clone());
+    let url = url.as_str();
     let place = migration::place(url);
     let (name, yes) = match &args.command {
         Command::Up => return up(url, &place).await,
@@ -43,6 +44,11 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<u8> {
     };
     if !yes && ask(name, &db, &place).await? == Answer::No {
         return not_confirmed();
+    }
+    if let Some(gateways) = transfer::gateways_alive(&db).await? {
+        crate::say_error(&format!(
+            "{gateways} still works with it; it has to be started again"
+        ));
     }
     match &args.command {
         Command::Reset(_) => migration::reset(&db).await.map(|()| Vec::new()),

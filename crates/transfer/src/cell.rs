@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use migration::Kind;
-use sea_orm::Value;
+use sea_orm::{DbBackend, Value};
 
 /// A value as it was read, in the words of its source. NULL is `None` around it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -32,7 +32,7 @@ pub(crate) enum Cell {
 
 impl Cell {
     /// The value as a statement's argument.
-    pub(crate) fn into_value(self) -> Value {
+    pub(crate) fn into_value(self, engine: DbBackend) -> Value {
         match self {
             Self::Null(kind) => match kind {
                 Kind::Id | Kind::Ref | Kind::BigInt => None::<i64>.into(),
@@ -49,6 +49,8 @@ impl Cell {
             Self::Boolean(flag) => flag.into(),
             Self::Double(number) => number.into(),
             Self::Text(text) | Self::Json(text) => text.into(),
+            // As the driver tells it a time in UTC, MariaDB makes null of one after January 2038.
+            Self::Time(time) if engine == DbBackend::MySql => time.naive_utc().into(),
             Self::Time(time) => time.into(),
             Self::Day(day) => day.into(),
             Self::Bytes(bytes) => bytes.into(),

@@ -24,6 +24,7 @@ mod sink;
 mod source;
 mod sql;
 
+pub use alive::gateways_alive;
 pub use dump::{Dumped, dump};
 pub use error::Error;
 pub use load::{Loaded, load};

@@ -50,7 +50,9 @@ impl Sink {
         }
         self.bytes += size;
         self.rows += 1;
-        self.waiting.extend(row.into_iter().map(Cell::into_value));
+        let engine = db.get_database_backend();
+        self.waiting
+            .extend(row.into_iter().map(|cell| cell.into_value(engine)));
         Ok(())
     }
 

@@ -283,7 +283,7 @@ const MYSQL: [(&str, &str); 15] = [
         "models: index: expected none, found (remark(10))",
     ),
     (
-        "ALTER TABLE model_providers DROP FOREIGN KEY fk_model_providers_model_id, ADD CONSTRAINT other FOREIGN KEY (model_id) \
+        "ALTER TABLE model_providers DROP FOREIGN KEY model_providers_ibfk_1, ADD CONSTRAINT other FOREIGN KEY (model_id) \
          REFERENCES models (id) ON DELETE CASCADE ON UPDATE CASCADE",
         "model_providers: foreign key: expected (model_id) -> models(id) ON DELETE CASCADE, \
          found (model_id) -> models(id) ON DELETE CASCADE ON UPDATE CASCADE",

@@ -60,9 +60,7 @@ async fn build(job: &Job<'_>, pace: &mut impl Pace) -> Result<(Report, String), 
 async fn create(job: &Job<'_>) -> Result<(), Error> {
     let db = job.db;
     for table in &job.schema.tables {
-        for statement in
-            migration::create_statements_as(ENGINE, table, NEW, &format!("_{}", job.stamp))
-        {
+        for statement in migration::create_statements_as(ENGINE, table, NEW) {
             db.execute_unprepared(&statement).await?;
         }
     }

@@ -374,8 +374,10 @@ fn value(column: &Column, key: Option<i64>, dice: &mut fastrand::Rng) -> Json {
             json!("ä".repeat(usize::from(length)))
         }
         (Kind::Boolean, _) => json!(dice.bool()),
+        // A key may expire later than 32 bits of seconds reach.
         (Kind::DateTime, _) => json!(format!(
-            "2026-02-01T10:11:12.{:06}Z",
+            "{}-02-01T10:11:12.{:06}Z",
+            dice.choice([2026, 2099]).unwrap(),
             dice.u32(1..999) * 1000 + 1
         )),
         (Kind::Double, _) => json!(dice.choice([0.1, 1.0 / 3.0, -2.5e-9, 123_456_789.123_456])),

@@ -1,6 +1,6 @@
 //! What a rebuild keeps, reports, refuses, and leaves behind when it fails.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use scratch::{ENGINES, Scratch};
 use sea_orm::DbBackend;
@@ -128,6 +128,26 @@ async fn end_and_look(engine: DbBackend, one_in: usize) {
     }
     rebuilt(&scratch).await;
     assert_eq!(migration::check(&scratch.db).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_a_rebuild_leaves_stands_in_nobodys_way() {
+    for engine in ENGINES {
+        let scratch = edited(engine).await;
+        rebuilt(&scratch).await;
+        scratch
+            .run("INSERT INTO models (name) VALUES ('two')")
+            .await;
+        migration::fresh(&scratch.db).await.unwrap();
+        assert_eq!(migration::check(&scratch.db).await.unwrap(), []);
+        scratch.run("ALTER TABLE models DROP COLUMN remark").await;
+        // Backups are told apart by the second.
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        rebuilt(&scratch).await;
+        migration::reset(&scratch.db).await.unwrap();
+        migration::up(&scratch.db).await.unwrap();
+        assert_eq!(migration::check(&scratch.db).await.unwrap(), []);
+    }
 }
 
 /// Rows of other rows' making, which are made again of those that were kept.
