@@ -2,23 +2,23 @@
 
 use catalog::version;
 use chrono::{DateTime, SubsecRound, Utc};
-use sea_orm::{DatabaseTransaction, TransactionTrait};
+use sea_orm::TransactionTrait;
 
-use crate::{AdminState, audit::Entry, auth::Caller, error::Error};
+use crate::{AdminState, audit::Entry, auth::Caller, error::Error, transaction::Transaction};
 
 /// A change under way. Dropped, it is as though it had never begun.
 #[derive(Debug)]
 pub(crate) struct Change<'a> {
     state: &'a AdminState,
     caller: &'a Caller,
-    transaction: DatabaseTransaction,
+    transaction: Transaction,
 }
 
 impl AdminState {
     /// Begins a change. The version is raised first: its row is locked until the end, so changes of all replicas go one
     /// after the other, and what one of them has looked up stays true until it has written.
     pub(crate) async fn change<'a>(&'a self, caller: &'a Caller) -> Result<Change<'a>, Error> {
-        let transaction = self.database.begin().await?;
+        let transaction = Transaction::of(self.database.begin().await?);
         version::bump(&transaction).await?;
         Ok(Change {
             state: self,
@@ -30,7 +30,7 @@ impl AdminState {
 
 impl Change<'_> {
     /// What the change is made on.
-    pub(crate) fn on(&self) -> &DatabaseTransaction {
+    pub(crate) fn on(&self) -> &Transaction {
         &self.transaction
     }
 

@@ -43,6 +43,7 @@ mod series;
 mod settings;
 mod spending;
 mod tail;
+mod transaction;
 mod usage;
 
 use std::{path::Path, sync::Arc};

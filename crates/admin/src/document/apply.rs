@@ -12,7 +12,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use entities::{api_key, model, model_provider, price, provider as provider_table, routing_policy};
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -30,6 +30,7 @@ use crate::{
     declared::{self as marked, Marks},
     error::Error,
     input,
+    transaction::Transaction,
 };
 
 /// How many ids one statement deletes; engines bound their parameters.
@@ -96,7 +97,7 @@ pub(crate) async fn apply(
 
 async fn run(
     state: &AdminState,
-    on: &DatabaseTransaction,
+    on: &Transaction,
     document: &Document,
     options: Options<'_>,
 ) -> Result<Report, Error> {
@@ -142,7 +143,7 @@ struct Gone {
 /// One application of a document.
 struct Run<'a> {
     state: &'a AdminState,
-    on: &'a DatabaseTransaction,
+    on: &'a Transaction,
     mode: Mode,
     /// The file that the document is, where it declares what it names.
     owner: Option<&'a str>,
@@ -168,7 +169,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     async fn new(
         state: &'a AdminState,
-        on: &'a DatabaseTransaction,
+        on: &'a Transaction,
         options: Options<'a>,
     ) -> Result<Self, Error> {
         let rows = Rows::read(on).await?;
@@ -412,7 +413,7 @@ impl<'a> Run<'a> {
 }
 
 async fn delete<E: EntityTrait, C: ColumnTrait>(
-    on: &DatabaseTransaction,
+    on: &Transaction,
     id: C,
     ids: HashSet<i64>,
 ) -> Result<(), Error> {
