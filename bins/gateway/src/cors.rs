@@ -7,7 +7,11 @@ const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 /// What a script may read of answers besides what the standard lets it.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "x-request-id, x-gateway-provider, x-gateway-attempts, x-gateway-dropped, x-gateway-estimated, retry-after, server-timing",
+    "x-request-id, x-gateway-provider, x-gateway-attempts, x-gateway-dropped, x-gateway-estimated, retry-after, server-timing, \
+     x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, \
+     x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, \
+     anthropic-ratelimit-requests-limit, anthropic-ratelimit-requests-remaining, anthropic-ratelimit-requests-reset, \
+     anthropic-ratelimit-tokens-limit, anthropic-ratelimit-tokens-remaining, anthropic-ratelimit-tokens-reset",
 );
 /// Depends on these, so that caches keep answers apart.
 const VARY: HeaderValue = HeaderValue::from_static(
@@ -31,11 +35,17 @@ impl Origins {
             return Ok(Self::Any);
         }
         let parse = |origin: &str| -> Option<HeaderValue> {
+            // As browsers write it: in small letters, and without the scheme's own port.
+            let origin = origin.to_ascii_lowercase();
             let (scheme, authority) = origin.split_once("://")?;
-            let is_origin = matches!(scheme, "http" | "https")
-                && authority.parse::<http::uri::Authority>().is_ok()
-                && !authority.contains('@')
-                && origin == origin.to_ascii_lowercase();
+            let port = match scheme {
+                "http" => ":80",
+                "https" => ":443",
+                _ => return None,
+            };
+            let is_origin =
+                authority.parse::<http::uri::Authority>().is_ok() && !authority.contains('@');
+            let origin = origin.strip_suffix(port).unwrap_or(&origin);
             is_origin.then(|| origin.parse().ok()).flatten()
         };
         let origins = text.split(',').map(str::trim).filter(|it| !it.is_empty());
@@ -125,10 +135,15 @@ mod tests {
 
     #[test]
     fn only_origins_that_are_named_are_permitted() {
-        let origins = Origins::parse("https://a.example, http://localhost:3000").unwrap();
+        let given =
+            "https://a.example, http://localhost:3000, HTTPS://B.example:443,http://b.example:8080";
+        let origins = Origins::parse(given).unwrap();
         for (origin, expected) in [
             (Some("https://a.example"), true),
             (Some("http://localhost:3000"), true),
+            (Some("https://b.example"), true),
+            (Some("http://b.example:8080"), true),
+            (Some("http://b.example"), false),
             (Some("http://a.example"), false),
             (Some("https://a.example.evil.example"), false),
             (Some("null"), false),
@@ -170,7 +185,6 @@ mod tests {
             "ftp://a.example",
             "https://",
             "https://u@a.example",
-            "https://A.example",
         ] {
             let given = format!("https://ok.example,{bad}");
             assert_eq!(Origins::parse(&given).unwrap_err(), bad);

@@ -4,7 +4,7 @@
 //! derives from the operator's secret key), `env:NAME`, `file:/path`, or `plain:<text>`. The value of a header may also
 //! stand for itself, where it was written past the admin API.
 
-use std::{env, fmt, fs};
+use std::{env, fmt, path::Path};
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey},
@@ -12,6 +12,7 @@ use aws_lc_rs::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString};
+use upstream::read_small_file;
 use zeroize::Zeroizing;
 
 /// What the sealing key is for; part of its derivation.
@@ -19,6 +20,19 @@ const PURPOSE: &[u8] = b"llm-orchestrator provider secrets v1";
 
 /// What sealed secrets begin with.
 const SEALED: &str = "sealed:v1:";
+
+/// Settings that are secret. Who may name a provider's key must not learn them by having it sent to a provider.
+const OWN_SETTINGS: [&str; 9] = [
+    "DATABASE_URL",
+    "REDIS_URL",
+    "GATEWAY_ADMIN_KEY",
+    "GATEWAY_API_KEYS",
+    "GATEWAY_SECRET_KEY",
+    "GATEWAY_SECRET_KEY_PREVIOUS",
+    "GATEWAY_ALERT_URLS",
+    "GATEWAY_ALERT_SECRET",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+];
 
 /// Shortest secret key accepted, in characters.
 const SHORTEST_SECRET_KEY: usize = 16;
@@ -50,6 +64,12 @@ pub enum SecretError {
         /// What the system says.
         reason: String,
     },
+    /// The variable or the file has nothing in it.
+    #[error("{0} is empty")]
+    Empty(String),
+    /// It refers to a setting of the gateway's own, which no provider is to get.
+    #[error("{0} is a secret of the gateway's own")]
+    OwnSetting(String),
     /// The cipher failed, which it does not for texts of this size.
     #[error("sealing failed")]
     Cipher,
@@ -136,15 +156,20 @@ impl Secrets {
         if let Some(plain) = stored.strip_prefix("plain:") {
             Ok(plain.into())
         } else if let Some(name) = stored.strip_prefix("env:") {
-            env::var(name)
-                .map(Into::into)
-                .map_err(|_| SecretError::MissingVariable(name.to_owned()))
+            if OWN_SETTINGS.contains(&name) {
+                return Err(SecretError::OwnSetting(name.to_owned()));
+            }
+            let text = env::var(name).map_err(|_| SecretError::MissingVariable(name.to_owned()))?;
+            there(&text, || format!("the environment variable {name}"))
         } else if let Some(path) = stored.strip_prefix("file:") {
-            let text = fs::read_to_string(path).map_err(|error| SecretError::MissingFile {
+            let missing = |reason: String| SecretError::MissingFile {
                 path: path.to_owned(),
-                reason: error.to_string(),
-            })?;
-            Ok(text.trim().into())
+                reason,
+            };
+            let bytes =
+                read_small_file(Path::new(path)).map_err(|error| missing(error.to_string()))?;
+            let text = String::from_utf8(bytes).map_err(|_| missing("it is not UTF-8".into()))?;
+            there(&text, || format!("the file {path}"))
         } else {
             self.unseal(stored.strip_prefix(SEALED).ok_or(SecretError::Damaged)?)
         }
@@ -237,6 +262,14 @@ impl Sealing {
             .map_err(|_| SecretError::Damaged)?;
         let text = str::from_utf8(plain).map_err(|_| SecretError::Damaged)?;
         Ok(text.into())
+    }
+}
+
+/// The secret that a reference leads to, which has to be one.
+fn there(text: &str, what: impl FnOnce() -> String) -> Result<SecretString, SecretError> {
+    match text.trim() {
+        "" => Err(SecretError::Empty(what())),
+        secret => Ok(secret.into()),
     }
 }
 
@@ -366,15 +399,25 @@ mod tests {
             Err(SecretError::MissingVariable(_))
         ));
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), "sk-file\n").unwrap();
+        std::fs::write(file.path(), "sk-file\n").unwrap();
         let stored = ours
             .store(&format!("file:{}", file.path().display()))
             .unwrap();
         assert_eq!(ours.open(&stored).unwrap().expose_secret(), "sk-file");
-        assert!(matches!(
-            ours.open("file:/no/such/file"),
-            Err(SecretError::MissingFile { .. })
-        ));
+        for path in ["/no/such/file", "/dev/zero"] {
+            assert!(matches!(
+                ours.open(&format!("file:{path}")),
+                Err(SecretError::MissingFile { .. })
+            ));
+        }
+        std::fs::write(file.path(), " \n").unwrap();
+        assert!(matches!(ours.open(&stored), Err(SecretError::Empty(_))));
+        for name in OWN_SETTINGS {
+            assert!(matches!(
+                ours.open(&format!("env:{name}")),
+                Err(SecretError::OwnSetting(_))
+            ));
+        }
     }
 
     #[test]

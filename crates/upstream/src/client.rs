@@ -23,6 +23,7 @@ use crate::{
     Connections, NetworkPolicy, Pieces, SendError, SendErrorKind, SetupError,
     connector::{Connector, Used},
     dial::Dial,
+    read_small_file,
 };
 
 /// Below the 60 s after which common load balancers close, so that few requests meet a connection being closed. Nothing else
@@ -181,7 +182,7 @@ struct Authorities {
 impl Authorities {
     fn read(path: &Path) -> Result<Self, SetupError> {
         let path = path.to_owned();
-        match std::fs::read(&path) {
+        match read_small_file(&path) {
             Ok(pem) => Ok(Self { path, pem }),
             Err(error) => Err(SetupError::CaFile {
                 path,

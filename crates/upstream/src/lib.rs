@@ -13,6 +13,7 @@ mod connections;
 mod connector;
 mod dial;
 mod error;
+mod small_file;
 
 pub use address::{NetworkPolicy, Refused};
 pub use auth::{AuthError, CredentialError, GoogleTokens, SigV4, Signer, TokenError};
@@ -22,3 +23,4 @@ pub use client::{Client, Clients, TransportSettings};
 pub use connections::Connections;
 pub use dial::{Dial, Link, Socket};
 pub use error::{SendError, SendErrorKind, SetupError};
+pub use small_file::read_small_file;
