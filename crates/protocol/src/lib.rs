@@ -58,7 +58,7 @@ pub use retry_after::{exhausted, retry_after};
 pub use screen::{Denied, Screen, Window};
 pub use splice::Splice;
 pub use stream::{Said, Step, Stream};
-pub use texts::{Speaker, rewrite_texts};
+pub use texts::{Speaker, read_texts, rewrite_texts};
 pub use traits::{ThinkingStyle, Traits};
 pub use translate::{
     Reply, Target, TranslateError, Translated, read_request, read_response, write_count,

@@ -3,12 +3,16 @@
 //! Requests and answers of every format are walked alike. What is known to be no text (ids, types, media, signatures) is
 //! passed over by the name of its member; every other string below a member in which a conversation stands is a text, so
 //! that a field which is new to the gateway is looked at rather than missed. The arguments and results of tools are
-//! looked at whole, also where they are JSON in a string.
+//! looked at whole, also where they are JSON in a string. A text that comes in parts is looked at part by part and joined,
+//! as models read it.
 
-use std::borrow::Cow;
+mod parts;
+
+use std::{borrow::Cow, convert::Infallible};
 
 use bytes::Bytes;
 
+use self::parts::Parts;
 use crate::{
     Splice,
     json::{Kind, Scanner, SyntaxError, Value},
@@ -97,6 +101,9 @@ const NO_TEXT: [&str; 36] = [
 /// Members whose objects are a tool's own, and hold what it likes.
 const OF_TOOLS: [&str; 5] = ["args", "arguments", "input", "response", "output"];
 
+/// Members whose elements are the parts of one text.
+const OF_PARTS: [&str; 3] = ["content", "parts", "system"];
+
 /// Members that repeat the text token by token, where none of it is whole.
 const OF_TOKENS: [&str; 2] = ["logprobs", "logprobsResult"];
 
@@ -119,27 +126,21 @@ pub fn rewrite_texts<E>(
     speaker: Speaker,
     mut see: impl FnMut(&str) -> Result<Option<String>, E>,
 ) -> Result<Option<Bytes>, E> {
-    let members: &[&str] = match speaker {
-        Speaker::Client => &OF_REQUESTS,
-        Speaker::Model => &OF_ANSWERS,
-    };
-    let mut walk = Walk::new(speaker, &mut see);
-    let walked = walk.whole(body, |walk, scanner| {
-        walk.object(scanner, |walk, name, scanner| {
-            if members.contains(&name) {
-                walk.said(scanner)
-            } else {
-                walk.nothing(name, scanner)
-            }
-        })
-    });
-    match walked {
-        Ok(()) | Err(Stop::Syntax) => Ok(walk.changed(body)),
-        Err(Stop::Seen(error)) => Err(error),
-    }
+    Walk::new(speaker, &mut see).body(body)
 }
 
-/// The same of a tool's arguments, which are JSON of any shape; what is no JSON is one text.
+/// Shows every text of `body` to `see`, each once: one that comes in parts is shown joined.
+pub fn read_texts(body: &Bytes, speaker: Speaker, mut see: impl FnMut(&str)) {
+    let mut see = |text: &str| {
+        see(text);
+        Ok::<_, Infallible>(None)
+    };
+    let mut walk = Walk::new(speaker, &mut see);
+    walk.looks_alone = false;
+    let Ok(_) = walk.body(body);
+}
+
+/// The same as [`rewrite_texts`] of a tool's arguments, which are JSON of any shape; what is no JSON is one text.
 ///
 /// # Errors
 /// Those of `see`.
@@ -178,6 +179,8 @@ struct Walk<'s, E> {
     speaker: Speaker,
     splice: Splice,
     is_changed: bool,
+    /// Whether the parts of a text are looked at alone too, and not only joined.
+    looks_alone: bool,
 }
 
 impl<'s, E> Walk<'s, E> {
@@ -187,6 +190,27 @@ impl<'s, E> Walk<'s, E> {
             speaker,
             splice: Splice::default(),
             is_changed: false,
+            looks_alone: true,
+        }
+    }
+
+    fn body(mut self, body: &Bytes) -> Result<Option<Bytes>, E> {
+        let members: &[&str] = match self.speaker {
+            Speaker::Client => &OF_REQUESTS,
+            Speaker::Model => &OF_ANSWERS,
+        };
+        let walked = self.whole(body, |walk, scanner| {
+            walk.object(scanner, |walk, name, scanner| {
+                if members.contains(&name) {
+                    walk.said_as(name, scanner)
+                } else {
+                    walk.nothing(name, scanner)
+                }
+            })
+        });
+        match walked {
+            Ok(()) | Err(Stop::Syntax) => Ok(self.changed(body)),
+            Err(Stop::Seen(error)) => Err(error),
         }
     }
 
@@ -243,6 +267,45 @@ impl<'s, E> Walk<'s, E> {
         }
     }
 
+    /// The same of the member of this name, which may hold a text in parts.
+    fn said_as(&mut self, name: &str, scanner: &mut Scanner<'_>) -> Walked<E> {
+        if !OF_PARTS.contains(&name) || scanner.peek()? != Kind::Array {
+            return self.said(scanner);
+        }
+        let mut parts = Parts::default();
+        let mut elements = scanner.enter_array()?;
+        while scanner.next_element(&mut elements)? {
+            match scanner.peek()? {
+                Kind::String => self.part(scanner, &mut parts)?,
+                Kind::Object => self.object(scanner, |walk, name, scanner| {
+                    if name == "text" && scanner.peek()? == Kind::String {
+                        walk.part(scanner, &mut parts)
+                    } else {
+                        walk.member(name, scanner)
+                    }
+                })?,
+                _ => self.said(scanner)?,
+            }
+        }
+        let changed = parts.look(self.looks_alone, self.see);
+        for (place, text) in changed.map_err(Stop::Seen)? {
+            self.splice.replace(place, quoted(&text));
+            self.is_changed = true;
+        }
+        Ok(())
+    }
+
+    fn part(&mut self, scanner: &mut Scanner<'_>, parts: &mut Parts) -> Walked<E> {
+        let value = scanner.value()?;
+        let text = value
+            .as_str()
+            .unwrap_or_else(|| Cow::Owned(lossy(value.raw)));
+        if !is_media(&text) {
+            parts.push(value.span(), text.into_owned());
+        }
+        Ok(())
+    }
+
     fn member(&mut self, name: &str, scanner: &mut Scanner<'_>) -> Walked<E> {
         let kind = scanner.peek()?;
         // A schema may describe a property of any name, and then it is an object.
@@ -253,7 +316,7 @@ impl<'s, E> Walk<'s, E> {
         match kind {
             Kind::Object if OF_TOOLS.contains(&name) => self.everything(scanner),
             Kind::String if name == "arguments" => self.json(scanner),
-            _ => self.said(scanner),
+            _ => self.said_as(name, scanner),
         }
     }
 
@@ -359,8 +422,6 @@ fn lossy(quoted: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use serde_json::{Value, json};
 
     use super::*;
@@ -443,6 +504,32 @@ mod tests {
             json!({"model": "m", "prompt": "a", "suffix": "b"}),
             &["a", "b"],
         );
+    }
+
+    #[test]
+    fn a_text_in_parts_is_looked_at_as_it_is_read() {
+        let parts = json!([{"type": "text", "text": "b"}, {"type": "image"}, {"type": "text", "text": "ad"}]);
+        let asked = json!({"messages": [{"role": "user", "content": parts}], "system": parts,
+            "contents": [{"parts": [{"text": "b"}, {"text": "ad"}]}],
+            "input": [{"role": "user", "content": ["b", "ad"]}], "documents": [{"text": "b"}, {"text": "ad"}]});
+        let (_, changed) = rewrite(&asked.to_string(), Speaker::Client);
+        let changed: Value = serde_json::from_str(&changed.unwrap()).unwrap();
+        let stars = "\"***\"";
+        let redacted = json!([{"type": "text", "text": stars}, {"type": "image"}, {"type": "text", "text": stars}]);
+        assert_eq!(changed["messages"][0]["content"], redacted);
+        assert_eq!(changed["system"], redacted);
+        assert_eq!(
+            changed["contents"][0]["parts"],
+            json!([{"text": stars}, {"text": stars}])
+        );
+        assert_eq!(changed["input"][0]["content"], json!([stars, stars]));
+        // These are texts of their own.
+        assert_eq!(changed["documents"], asked["documents"]);
+
+        let mut seen = Vec::new();
+        let body = Bytes::from(json!({"system": parts}).to_string());
+        read_texts(&body, Speaker::Client, |text| seen.push(text.to_owned()));
+        assert_eq!(seen, ["bad"]);
     }
 
     #[test]

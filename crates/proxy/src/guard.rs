@@ -10,8 +10,8 @@ use std::{sync::Arc, time::Instant};
 use bytes::Bytes;
 use guards::{Guards, Moderation, Streams};
 use protocol::{
-    ClientError, Denied, Endpoint, Envelope, ErrorKind, RequestError, Speaker, rewrite_form_texts,
-    rewrite_texts,
+    ClientError, Denied, Endpoint, Envelope, ErrorKind, RequestError, Speaker, read_texts,
+    rewrite_form_texts, rewrite_texts,
 };
 use upstream::Client;
 
@@ -138,8 +138,15 @@ impl<'a> Guard<'a> {
             return Ok(());
         }
         let text = said(|see| match self.form {
-            None => rewrite_texts(body, Speaker::Client, see),
-            Some(form) => rewrite_form_texts(form, body, see),
+            None => {
+                read_texts(body, Speaker::Client, see);
+                Ok(())
+            }
+            Some(form) => rewrite_form_texts(form, body, |text| {
+                see(text);
+                Ok(None)
+            })
+            .map(|_| ()),
         })?;
         let judging = judge(&endpoints, &text, client);
         let judgement = in_time(judging, deadline, Stage::Request).await?;
@@ -187,7 +194,10 @@ impl<'a> Guard<'a> {
         if endpoints.is_empty() {
             return Ok(());
         }
-        let text = said(|see| rewrite_texts(body, Speaker::Model, see))?;
+        let text = said(|see| {
+            read_texts(body, Speaker::Model, see);
+            Ok(())
+        })?;
         let judging = judge(&endpoints, &text, client);
         let judgement = in_time(judging, deadline, Stage::Response).await?;
         heed(&judgement, Stage::Response, ledger).map_err(|barred| barred.error(Stage::Response))
@@ -254,20 +264,17 @@ impl From<RequestError> for Stop {
     }
 }
 
-/// What looks at a text, and leaves it.
-type See<'s> = &'s mut dyn FnMut(&str) -> Result<Option<String>, RequestError>;
+/// What looks at a text.
+type See<'s> = &'s mut dyn FnMut(&str);
 
 /// All the texts that `show` shows.
-fn said(
-    show: impl FnOnce(See<'_>) -> Result<Option<Bytes>, RequestError>,
-) -> Result<String, RequestError> {
+fn said(show: impl FnOnce(See<'_>) -> Result<(), RequestError>) -> Result<String, RequestError> {
     let mut all = String::new();
     show(&mut |text| {
         if !all.is_empty() {
             all.push('\n');
         }
         all.push_str(text);
-        Ok(None)
     })?;
     Ok(all)
 }

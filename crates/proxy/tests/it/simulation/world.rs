@@ -220,7 +220,8 @@ async fn serve(proxy: &Proxy, catalog: &Catalog, ask: &Ask, number: usize) -> Se
     let request = request(ask, number);
     let ip = [10, 1, 0, u8::try_from(number).unwrap()].into();
     let talk = async {
-        let response = proxy.serve(request, Some(ip)).await;
+        let arrival = proxy.turn(Some(ip)).await;
+        let response = proxy.serve(request, arrival).await;
         let (head, mut body) = response.into_parts();
         let header = |name: &str| {
             let value = head.headers.get(name)?;
