@@ -286,6 +286,8 @@ pub(crate) async fn delete(
     let model = models::find(change.on(), model_id).await?;
     let old = stored(change.on(), model_id).await?;
     must_be_free(change.on(), old.as_ref(), &model.name).await?;
+    let had = old.as_ref().and_then(|row| row.guards.as_ref());
+    guarding::must_be_allowed(&caller, had, None)?;
     let gone = PolicyBody::in_force(model_id, old.as_ref(), timeout_of(&model));
     routing_policy::Entity::delete_many()
         .filter(routing_policy::Column::ModelId.eq(model_id))

@@ -293,6 +293,8 @@ pub(crate) fn sensitive_change(old: &ProviderConfig, new: &ProviderConfig) -> Op
         });
     let others = [
         ("config.base_url", old.base_url != new.base_url),
+        ("config.region", old.region != new.region),
+        ("config.location", old.location != new.location),
         ("config.proxy", old.proxy != new.proxy),
         ("config.ca_file", old.ca_file != new.ca_file),
         ("config.headers", old.headers != new.headers),

@@ -363,6 +363,9 @@ pub(crate) async fn change_one(
             .config
             .unwrap_or_default()
             .resolve(kind, Some(&before), state)?;
+        if kind != before.kind {
+            change.caller().must_be(Role::Admin)?; // each type has an address of its own
+        }
         must_be_allowed(change.caller(), &before.config, &config)?;
         provider_config::check(id, &name, kind, &config, state)?;
         changed.kind = Set(kind.name().to_owned());

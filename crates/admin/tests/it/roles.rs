@@ -38,6 +38,9 @@ async fn each_role_may_do_what_its_name_says() {
     let new = json!({"name": "q", "type": "openai", "config": {"api_key": "sk-12345678"}});
     let guarded = |guards: Value| Some(json!({"name": "g", "guards": guards}));
     let moderated = json!({"moderation": {"url": "http://127.0.0.1:6/"}});
+    let watched = Some(json!({"name": "w", "guards": moderated}));
+    let policy = Some(json!({"guards": moderated}));
+    let unguarded = Some(json!({"guards": null}));
     let by_role = Some(json!({"name": "n", "role": "admin"}));
     let patch = "/api/providers/1";
     // What is asked, and the least role that may.
@@ -56,6 +59,13 @@ async fn each_role_may_do_what_its_name_says() {
         ("PATCH", patch, file, "admin"),
         ("PATCH", patch, header, "admin"),
         ("PATCH", patch, of_model, "admin"),
+        ("PATCH", patch, Some(json!({"type": "anthropic"})), "admin"),
+        (
+            "PATCH",
+            patch,
+            config(json!({"region": "eu-west-1"})),
+            "admin",
+        ),
         ("POST", "/api/providers", Some(new), "admin"),
         (
             "POST",
@@ -63,7 +73,10 @@ async fn each_role_may_do_what_its_name_says() {
             guarded(json!({"rules": []})),
             "operator",
         ),
-        ("POST", "/api/keys", guarded(moderated), "admin"),
+        ("POST", "/api/keys", watched, "admin"),
+        ("PATCH", "/api/keys/3", unguarded.clone(), "admin"),
+        ("PUT", "/api/policies/1", policy, "admin"),
+        ("PUT", "/api/policies/1", unguarded, "admin"),
         ("GET", "/api/logs/1/bodies", None, "operator"),
         ("DELETE", "/api/logs?before=2020-01-01", None, "admin"),
         ("GET", "/api/admin-keys", None, "admin"),
