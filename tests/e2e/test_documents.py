@@ -100,7 +100,10 @@ def configure(gateway: Gateway, alpha: Simulator) -> str:
     admin.post("/prices", {"model_pattern": "up*", "input": "1.25", "output": "0.000000001"})
     admin.post("/prices", {"provider_id": provider["id"], "model_pattern": "up-1", "per_request": "0.01", "source": "https://prices.example"})
     limits = {"budgets": {"day": "1.5"}, "limits": {"rpm": 600}, "metadata": {"team": "blue", "cost centre": 7}}
-    return admin.key("ci", allowed_models=["größer/*"], expires_at="2099-01-02T03:04:05Z", **limits)["key"]
+    end = "2099-01-02T03:04:05Z"
+    key = admin.key("ci", allowed_models=["größer/*"], expires_at=end, **limits)
+    assert key["expires_at"] == end
+    return key["key"]
 
 
 @pytest.mark.parametrize("kind", MEDIA_TYPES)
