@@ -19,16 +19,19 @@ pub(crate) fn loss(command: &str, place: &str, status: &Status) -> String {
         .filter_map(|(table, rows)| Some((table, rows.filter(|&rows| rows > 0)?)))
         .map(|(table, rows)| format!("{table} {rows}"))
         .collect();
-    let there = status
-        .tables
-        .iter()
-        .filter(|(_, rows)| rows.is_some())
-        .count();
     let rows = if filled.is_empty() {
         "no rows".to_owned()
     } else {
         format!("all rows ({})", filled.join(", "))
     };
+    if command.starts_with("load") {
+        return format!("{command} deletes {rows} of {place}");
+    }
+    let there = status
+        .tables
+        .iter()
+        .filter(|(_, rows)| rows.is_some())
+        .count();
     let tables = if there == 1 { "table" } else { "tables" };
     format!("{command} drops {there} {tables} of {place} with {rows}")
 }
@@ -87,6 +90,11 @@ mod tests {
         assert_eq!(
             loss("fresh", "data/x.db", &status),
             "fresh drops 2 tables of data/x.db with all rows (models 2)"
+        );
+        assert_eq!(
+            loss("load --replace", "data/x.db", &status),
+            "load --replace deletes all rows (models 2) of data/x.db",
+            "the tables stay"
         );
         status.tables.remove(0);
         assert_eq!(
