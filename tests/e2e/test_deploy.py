@@ -180,6 +180,10 @@ def test_the_parts_of_compose_belong_together() -> None:
         for url in service.get("environment", {}).values():
             for host in re.findall(r"^\w+://(?:[^@/]+@)?([\w-]+)", str(url)):
                 assert host in services, f"{name}: {url}"
+    [network] = compose["networks"]["default"]["ipam"]["config"]
+    for name, service in services.items():
+        if name.startswith("gateway-"):
+            assert service["environment"]["GATEWAY_TRUSTED_PROXIES"] == network["subnet"], f"{name} believes the balancer"
     asked = set(re.findall(r"\$\{(\w+):\?\}", text))
     told = set(re.findall(r"(?:'|\\n)(\w+)=%s", text))
     assert asked == told, "the command at its head gives each value that has to be given"
