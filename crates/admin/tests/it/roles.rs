@@ -33,10 +33,12 @@ async fn each_role_may_do_what_its_name_says() {
     let steal = config(json!({"base_url": "http://127.0.0.1:6/v1", "api_key": "sk-another-one"}));
     let through = config(json!({"proxy": "http://127.0.0.1:6"}));
     let file = config(json!({"api_key": "file:/etc/passwd"}));
+    let other_type = Some(json!({"type": "anthropic"}));
+    let moved = config(json!({"region": "eu-west-1"}));
     let header = config(json!({"headers": {"x-a": "b"}}));
     let of_model = config(json!({"models": {"m": {"headers": {"x-a": "env:HOME"}}}}));
     let new = json!({"name": "q", "type": "openai", "config": {"api_key": "sk-12345678"}});
-    let guarded = |guards: Value| Some(json!({"name": "g", "guards": guards}));
+    let unwatched = Some(json!({"name": "g", "guards": {"rules": []}}));
     let moderated = json!({"moderation": {"url": "http://127.0.0.1:6/"}});
     let watched = Some(json!({"name": "w", "guards": moderated}));
     let policy = Some(json!({"guards": moderated}));
@@ -59,20 +61,10 @@ async fn each_role_may_do_what_its_name_says() {
         ("PATCH", patch, file, "admin"),
         ("PATCH", patch, header, "admin"),
         ("PATCH", patch, of_model, "admin"),
-        ("PATCH", patch, Some(json!({"type": "anthropic"})), "admin"),
-        (
-            "PATCH",
-            patch,
-            config(json!({"region": "eu-west-1"})),
-            "admin",
-        ),
+        ("PATCH", patch, other_type, "admin"),
+        ("PATCH", patch, moved, "admin"),
         ("POST", "/api/providers", Some(new), "admin"),
-        (
-            "POST",
-            "/api/keys",
-            guarded(json!({"rules": []})),
-            "operator",
-        ),
+        ("POST", "/api/keys", unwatched, "operator"),
         ("POST", "/api/keys", watched, "admin"),
         ("PATCH", "/api/keys/3", unguarded.clone(), "admin"),
         ("PUT", "/api/policies/1", policy, "admin"),
