@@ -9,13 +9,11 @@ use crate::{
     call::{Call, Reply, read},
     error::Error,
     keys,
-    servers::{Connection, Servers},
+    servers::{Connection, Servers, TO_ANSWER, TO_CONNECT},
     settings::Settings,
 };
 use access::limit::Wanted;
 
-/// How long a connection may take, and a call, before the connection is given up. No request waits for that long.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// How long the name of the count outlives the last call, in milliseconds; longer than what is counted by it.
 const KEEP_EPOCH: u64 = 600_000;
 
@@ -35,14 +33,14 @@ pub(crate) struct Link<'a> {
 impl Links {
     pub(crate) fn new(settings: &Settings) -> Result<Self, Error> {
         Ok(Self {
-            servers: Servers::new(settings, PATIENCE)?,
+            servers: Servers::new(settings)?,
             script: Script::new(include_str!("call.lua")),
         })
     }
 
     pub(crate) async fn connect(&mut self) -> Result<Link<'_>, RedisError> {
         Ok(Link {
-            connection: in_time(self.servers.connect(PATIENCE)).await?,
+            connection: in_time(TO_CONNECT, self.servers.connect()).await?,
             script: &self.script,
         })
     }
@@ -55,7 +53,9 @@ impl Link<'_> {
         set.arg(keys::EPOCH).arg(fresh).arg("PX").arg(KEEP_EPOCH);
         set.arg("NX").arg("GET");
         let asking = set.query_async::<Option<String>>(&mut self.connection);
-        Ok(in_time(asking).await?.unwrap_or_else(|| fresh.to_owned()))
+        Ok(in_time(TO_ANSWER, asking)
+            .await?
+            .unwrap_or_else(|| fresh.to_owned()))
     }
 
     pub(crate) async fn call(
@@ -68,7 +68,8 @@ impl Link<'_> {
             invocation.key(key);
         }
         invocation.arg(&call.body);
-        let reply: Value = in_time(invocation.invoke_async(&mut self.connection)).await?;
+        let answer = invocation.invoke_async(&mut self.connection);
+        let reply: Value = in_time(TO_ANSWER, answer).await?;
         read(&reply, wanted).ok_or_else(|| {
             let told = "the script's answer cannot be read";
             RedisError::from((ErrorKind::UnexpectedReturnType, told))
@@ -76,7 +77,10 @@ impl Link<'_> {
     }
 }
 
-async fn in_time<T>(answer: impl Future<Output = Result<T, RedisError>>) -> Result<T, RedisError> {
+async fn in_time<T>(
+    patience: Duration,
+    answer: impl Future<Output = Result<T, RedisError>>,
+) -> Result<T, RedisError> {
     let late = |_| RedisError::from((ErrorKind::Io, "no answer in time"));
-    timeout(PATIENCE, answer).await.map_err(late)?
+    timeout(patience, answer).await.map_err(late)?
 }

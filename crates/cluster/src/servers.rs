@@ -14,6 +14,12 @@ use secrecy::ExposeSecret;
 
 use crate::{address::Address, error::Error, settings::Settings};
 
+/// How long a connection may take to come about. A handshake of TLS on a busy machine takes its time, and a server that is
+/// refused for what it shows is to be told of as that, not as one that is late.
+pub(crate) const TO_CONNECT: Duration = Duration::from_secs(5);
+/// How long a call may take before the connection is given up. No request waits for that long.
+pub(crate) const TO_ANSWER: Duration = Duration::from_secs(1);
+
 /// How it is found.
 pub(crate) enum Servers {
     /// It has this address.
@@ -35,8 +41,7 @@ impl std::fmt::Debug for Servers {
 }
 
 impl Servers {
-    /// Whose connections, and the answers over them, are given up after `patience`.
-    pub(crate) fn new(settings: &Settings, patience: Duration) -> Result<Self, Error> {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, Error> {
         let certificates = settings.ca.as_ref().map(|ca| TlsCertificates {
             client_tls: None,
             root_cert: Some(ca.clone()),
@@ -62,8 +67,8 @@ impl Servers {
             }
             Address::Cluster(nodes) => {
                 let mut builder = ClusterClient::builder(nodes)
-                    .connection_timeout(patience)
-                    .response_timeout(patience);
+                    .connection_timeout(TO_CONNECT)
+                    .response_timeout(TO_ANSWER);
                 if let Some(certificates) = certificates {
                     builder = builder.certs(certificates);
                 }
@@ -75,10 +80,10 @@ impl Servers {
         servers.map_err(refused)
     }
 
-    pub(crate) async fn connect(&mut self, patience: Duration) -> Result<Connection, RedisError> {
+    pub(crate) async fn connect(&mut self) -> Result<Connection, RedisError> {
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(patience))
-            .set_response_timeout(Some(patience));
+            .set_connection_timeout(Some(TO_CONNECT))
+            .set_response_timeout(Some(TO_ANSWER));
         let client = match self {
             Self::One(client) => Client::clone(client),
             Self::Sentinels(client) => client.async_get_client().await?,
