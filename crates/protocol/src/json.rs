@@ -316,7 +316,7 @@ impl<'a> Scanner<'a> {
                 return self.fail("unexpected end in a string");
             };
             let run = &bytes[from..from + found];
-            if run.iter().fold(false, |any, byte| any | (*byte < 0x20)) {
+            if run.iter().fold(u8::MAX, |least, byte| least.min(*byte)) < 0x20 {
                 self.at = from + run.iter().position(|byte| *byte < 0x20).unwrap_or_default();
                 return self.fail("control character in a string");
             }
