@@ -27,8 +27,9 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long the last event of a stream that is cut off may take to be sent.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// Largest head of a request, in bytes.
-const MAX_HEAD_BYTES: usize = 64 << 10;
+/// Most that is read from a connection at once, in bytes, and the largest head of a request, which hyper bounds by one setting. A
+/// prompt of 100 kB that is there comes in one piece, which need not be put together.
+const READ_AT_ONCE: usize = 128 << 10;
 /// HTTP/2 streams a client may have open on one connection.
 const MAX_STREAMS: u32 = 256;
 
@@ -175,7 +176,7 @@ fn builder(keep_alive_timeout: Duration) -> auto::Builder<TokioExecutor> {
         .http1()
         .header_read_timeout(keep_alive_timeout)
         // No `pipeline_flush` here: with it hyper writes into memory without end for a client that does not read.
-        .max_buf_size(MAX_HEAD_BYTES);
+        .max_buf_size(READ_AT_ONCE);
     builder
         .http2()
         .timer(TokioTimer::new())

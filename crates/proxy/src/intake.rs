@@ -49,7 +49,7 @@ where
         return Err(too_large(limit));
     }
     let mut body = std::pin::pin!(body);
-    let mut first = Bytes::new();
+    let mut whole = Bytes::new();
     let mut joined = BytesMut::new();
     loop {
         let frame = tokio::time::timeout(settings.body_idle_timeout, body.frame())
@@ -71,24 +71,24 @@ where
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        if first.len() + joined.len() + data.len() > limit {
+        if whole.len() + joined.len() + data.len() > limit {
             return Err(too_large(limit));
         }
-        if joined.is_empty() && first.is_empty() {
-            first = data;
+        let is_first = whole.is_empty() && joined.is_empty();
+        let to_come = usize::try_from(body.size_hint().lower()).unwrap_or(limit);
+        if is_first && to_come == 0 {
+            whole = data;
             continue;
         }
+        // Copied at once, while it is in the caches and so that what it was read into can be read into again.
         if joined.is_empty() {
-            let expected = usize::try_from(body.size_hint().lower())
-                .unwrap_or(limit)
-                .min(limit);
-            joined.reserve(first.len() + data.len() + expected);
-            joined.extend_from_slice(&std::mem::take(&mut first));
+            joined.reserve(whole.len() + data.len() + to_come.min(limit));
+            joined.extend_from_slice(&std::mem::take(&mut whole));
         }
         joined.extend_from_slice(&data);
     }
     Ok(if joined.is_empty() {
-        first
+        whole
     } else {
         joined.freeze()
     })
