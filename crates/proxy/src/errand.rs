@@ -16,12 +16,12 @@ use uuid::Uuid;
 
 use crate::{
     error::Error,
+    handle::Proxy,
     intake,
     ledger::{Arrival, Ledger},
     metrics::Metrics,
     rescue::Resuming,
     response::Answer,
-    walk::Proxy,
 };
 
 /// A client's request whose body has been read, as it is routed.

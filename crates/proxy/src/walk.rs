@@ -1,219 +1,44 @@
 //! The walk of a request, from top to bottom.
 
 use std::{
-    net::IpAddr,
-    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use access::{
-    ClientKey,
-    limit::{Limiter, Shared},
-};
-use budgets::{Budgets, Charge};
+use access::ClientKey;
+use budgets::Charge;
 use bytes::Bytes;
-use catalog::{Catalog, Model, Snapshot, route_endpoint};
-use guards::Guards;
-use health::Health;
-use http::{Request, Response, request};
-use protocol::{Endpoint, Envelope, ErrorKind};
-use router::{BudgetStanding, Capabilities, Plan, ProviderId, RetryBudget, Route, Strategy};
-use stats::Recorder;
-use tokio_util::sync::CancellationToken;
-use upstream::{Client, NetworkPolicy, TransportSettings};
+use catalog::{Model, Snapshot, route_endpoint};
+use http::{Response, request};
+use protocol::{Endpoint, Envelope};
+use router::{Capabilities, Plan, ProviderId, Route, Strategy};
 
 use crate::{
-    admission::{Gate, Slots},
     ask::Ask,
     attempts::{self, Success, ThreadDice, Tools},
     authenticate,
-    backlog::Backlog,
     body::Body,
     budget,
     canonical_form::CanonicalForm,
-    caught::caught,
     clock,
-    count::{Counting, TokenCounter},
-    edge,
     errand::{self, Errand},
     error::{Error, model_not_found, refused},
     estimate::Estimate,
     guard::{self, Guard},
+    handle::Proxy,
     heartbeat, intake,
     ledger::{Arrival, Ledger},
-    limits::{self, Ahead, Counts},
-    media::Fetcher,
-    metrics::Metrics,
+    limits::{self, Ahead},
     models,
     orchestration::Orchestration,
     rescue::{self, Resuming},
     response::{Answer, Asking, conclude, told},
-    settings::Settings,
     surface::{Asked, Operation, method_name},
     trace,
 };
 
-/// All that a client is told of a fault in here.
-const INTERNAL: &str = "the gateway met an internal error";
-
-/// What a proxy is made of.
-#[derive(Debug)]
-pub struct Parts {
-    /// Models, providers and keys.
-    pub catalog: Catalog,
-    /// How providers fare.
-    pub health: Health,
-    /// Where ended requests are recorded.
-    pub recorder: Recorder,
-    /// What keys may spend.
-    pub budgets: Budgets,
-    /// What was taken of limits.
-    pub limiter: Arc<Limiter>,
-    /// Where gateways count that together.
-    pub shared: Option<Arc<dyn Shared>>,
-    /// What all requests and their answers may say; `None` guards nothing.
-    pub guards: Option<Arc<Guards>>,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
-    /// Bounds.
-    pub settings: Settings,
-    /// Counts tokens in place of providers that cannot.
-    pub counter: Arc<dyn TokenCounter>,
-    /// Cancelled when streams that still run have to end, with an error event.
-    pub cut: CancellationToken,
-}
-
-/// Serves clients; cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Proxy {
-    inner: Arc<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    parts: Parts,
-    budget: RetryBudget,
-    counting: Counting,
-    /// How many requests are served.
-    admission: Arc<Gate>,
-    /// Whether the processor keeps up.
-    backlog: Backlog,
-    slots: Slots,
-    /// What was taken of limits.
-    counts: Counts,
-    /// For addresses that come from requests.
-    fetcher: Fetcher,
-    /// For moderation endpoints.
-    moderator: Arc<Client>,
-}
-
 impl Proxy {
-    /// A proxy of these parts.
-    #[must_use]
-    pub fn new(parts: Parts) -> Self {
-        let budget = RetryBudget::new(clock::now());
-        let moderators = parts.catalog.clients().apart();
-        let moderator = moderators.get(&TransportSettings::default());
-        Self {
-            inner: Arc::new(Inner {
-                counting: Counting::new(parts.counter.clone()),
-                counts: Counts::new(parts.limiter.clone(), parts.shared.clone()),
-                moderator: moderator.expect("without settings none of them can be wrong"),
-                parts,
-                budget,
-                admission: Arc::default(),
-                backlog: Backlog::default(),
-                slots: Slots::default(),
-                fetcher: Fetcher::new(NetworkPolicy::Public),
-            }),
-        }
-    }
-
-    /// The answer to a request that is refused for the processor's sake: before its key is looked at, and without a record,
-    /// for what a refusal costs is taken from those that are served. `None` if it may be served.
-    pub fn refusal<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
-        let metrics = self.metrics();
-        if !self.inner.backlog.refuses(metrics.running()) {
-            return None;
-        }
-        metrics.shed("processor");
-        let (uri, arrival) = (request.uri(), Arrival::now(None));
-        let asked = Asked::at(uri.path(), uri.query(), request.headers());
-        let mut response = edge::render(asked.protocol, &Error::shed(), &arrival);
-        edge::add_id(response.headers_mut(), &arrival, asked.protocol);
-        Some(response)
-    }
-
-    /// A request from `ip` is here; waits until it may begin, which is behind those that run.
-    pub async fn turn(&self, ip: Option<IpAddr>) -> Arrival {
-        let arrival = Arrival::now(ip);
-        self.inner.backlog.turn().await;
-        arrival
-    }
-
-    /// Serves one request; every failure becomes an answer in the client's protocol. Dropping the future cancels the call to
-    /// the provider and records that the client left.
-    pub async fn serve<B>(&self, request: Request<B>, arrival: Arrival) -> Response<Body>
-    where
-        B: http_body::Body<Data = Bytes>,
-        B::Error: std::fmt::Display,
-    {
-        let (head, body) = request.into_parts();
-        let asked = Asked::at(head.uri.path(), head.uri.query(), &head.headers); // who speaks which protocol, and what for
-        // Nothing is looked at again of what a panic may have left half done: all of it is dropped with the walk.
-        let walk = pin!(self.walk(&asked, &head, body, &arrival));
-        let mut response = caught(walk)
-            .await
-            .unwrap_or_else(|| Err(self.panicked(&arrival)))
-            .unwrap_or_else(|error| edge::render(asked.protocol, &error, &arrival));
-        edge::add_id(response.headers_mut(), &arrival, asked.protocol);
-        response
-    }
-
-    /// Lets requests begin a few at a time and watches whether the processor keeps up, until `stop`: when they wait for longer
-    /// than `longest`, if that is given, some are refused. Where this does not run none waits, and none is refused for that.
-    pub async fn watch_backlog(self, longest: Option<Duration>, stop: CancellationToken) {
-        let running = || self.metrics().running();
-        self.inner.backlog.watch(longest, running, &stop).await;
-    }
-
-    /// Counts a panic that was caught around the proxy.
-    pub fn note_panic(&self) {
-        self.metrics().panicked();
-    }
-
-    /// A fault of the gateway's own, which has been told by the panic's message and recorded by the ledger it met.
-    pub(crate) fn panicked(&self, arrival: &Arrival) -> Error {
-        self.inner.parts.metrics.panicked();
-        tracing::error!(request.id = %arrival.id, "a request's task panicked");
-        Error::new(ErrorKind::Internal, "internal", INTERNAL)
-    }
-
-    /// How the retry budget stands.
-    #[must_use]
-    pub fn retry_budget(&self) -> BudgetStanding {
-        self.inner.budget.standing(clock::now())
-    }
-
-    /// Requests that wait to begin: for the processor, or for one that runs to end.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.inner.backlog.waiting() + self.inner.admission.waiting()
-    }
-
-    /// What requests that run are counted by.
-    #[must_use]
-    pub fn metrics(&self) -> &Metrics {
-        &self.inner.parts.metrics
-    }
-
-    /// Cancelled when what still runs has to end.
-    pub(crate) fn cut(&self) -> &CancellationToken {
-        &self.inner.parts.cut
-    }
-
-    async fn walk<B>(
+    pub(crate) async fn walk<B>(
         &self,
         asked: &Asked<'_>,
         head: &request::Parts,
