@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use catalog::{Provider, ProviderError, ProviderKind, Secrets, mask};
+use catalog::{Provider, ProviderError, ProviderKind, Secrets};
 use entities::{MediaUrls, OpenAiApi, ProviderConfig, ProviderModelConfig, Thinking};
 use router::ProviderId;
 use serde::{Deserialize, Serialize};
@@ -10,10 +10,18 @@ use serde_json::{Map, Value};
 use upstream::BaseUrl;
 use utoipa::ToSchema;
 
+pub(crate) use self::{
+    kept::Before,
+    secret::{STARS, Secret},
+};
+use self::{
+    kept::{headers, keep},
+    secret::masked,
+};
 use crate::{AdminState, error::Error};
 
-/// What masks begin with; nothing that is stored does.
-pub(crate) const STARS: &str = "****";
+mod kept;
+mod secret;
 
 const LARGEST_WEIGHT: u32 = 1_000_000;
 
@@ -201,75 +209,6 @@ impl ConfigBody {
     }
 }
 
-/// The fields that are sealed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Secret {
-    ApiKey,
-    AccessKey,
-    SessionToken,
-    ServiceAccount,
-}
-
-impl Secret {
-    const ALL: [Self; 4] = [
-        Self::ApiKey,
-        Self::AccessKey,
-        Self::SessionToken,
-        Self::ServiceAccount,
-    ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::ApiKey => "api_key",
-            Self::AccessKey => "secret_access_key",
-            Self::SessionToken => "session_token",
-            Self::ServiceAccount => "service_account",
-        }
-    }
-
-    /// Those that `patch`, the configuration of a PATCH, gives as references.
-    pub(crate) fn given_in(patch: Option<&Value>) -> Vec<Self> {
-        let is_given = |secret: &Self| {
-            let value = patch.and_then(|patch| patch.get(secret.name()));
-            value.and_then(Value::as_str).is_some_and(is_reference)
-        };
-        Self::ALL.into_iter().filter(is_given).collect()
-    }
-
-    fn of(self, config: &ProviderConfig) -> Option<&str> {
-        match self {
-            Self::ApiKey => config.api_key.as_deref(),
-            Self::AccessKey => config.secret_access_key.as_deref(),
-            Self::SessionToken => config.session_token.as_deref(),
-            Self::ServiceAccount => config.service_account.as_deref(),
-        }
-    }
-
-    fn mask(self, stored: &str, secrets: &Secrets) -> String {
-        // A reference is shown as it is; following it for that would read a file per provider in a list. The end of a key
-        // file tells nothing.
-        let is_shown = !is_reference(stored) && self != Self::ServiceAccount;
-        let opened = is_shown.then(|| secrets.open(stored).ok()).flatten();
-        mask(stored, opened.as_ref())
-    }
-}
-
-fn masked(headers: &BTreeMap<String, String>, secrets: &Secrets) -> BTreeMap<String, String> {
-    headers
-        .iter()
-        .map(|(name, stored)| (name.clone(), mask_header(stored, secrets)))
-        .collect()
-}
-
-fn mask_header(stored: &str, secrets: &Secrets) -> String {
-    let opened = (!is_reference(stored)).then(|| secrets.open_header(stored).ok());
-    mask(stored, opened.flatten().as_ref())
-}
-
-fn is_reference(text: &str) -> bool {
-    text.starts_with("env:") || text.starts_with("file:")
-}
-
 /// The first field by which a change decides where a provider's secrets go or what they are; `None` if there is none.
 /// Whoever may set one of them can have the secrets sent to himself, or a file or variable of this machine.
 pub(crate) fn sensitive_change(old: &ProviderConfig, new: &ProviderConfig) -> Option<&'static str> {
@@ -311,72 +250,9 @@ pub(crate) fn sensitive_change(old: &ProviderConfig, new: &ProviderConfig) -> Op
     secret.or(other.map(|(field, _)| field))
 }
 
-/// What a change of configuration starts from.
-#[derive(Debug)]
-pub(crate) struct Before {
-    pub(crate) kind: ProviderKind,
-    pub(crate) config: ProviderConfig,
-    /// Secrets that the PATCH itself gives as references, if only as the same again.
-    pub(crate) given: Vec<Secret>,
-    /// Headers that it gives so, by their place, as `config.headers.x-key`.
-    pub(crate) given_headers: Vec<String>,
-}
-
-impl Before {
-    /// The headers that `patch`, the configuration of a PATCH, gives as references.
-    pub(crate) fn headers_given_in(patch: Option<&Value>) -> Vec<String> {
-        let mut given = Vec::new();
-        let mut find = |settings: &Value, place: &str| {
-            let headers = settings.get("headers").and_then(Value::as_object);
-            for (name, value) in headers.into_iter().flatten() {
-                if value.as_str().is_some_and(is_reference) {
-                    given.push(format!("{place}.headers.{name}"));
-                }
-            }
-        };
-        let Some(patch) = patch else {
-            return Vec::new();
-        };
-        find(patch, "config");
-        let models = patch.get("models").and_then(Value::as_object);
-        for (name, model) in models.into_iter().flatten() {
-            find(model, &format!("config.models.{name}"));
-        }
-        given
-    }
-}
-
 impl ConfigInput {
-    /// The configuration to store. `before` is what masks and origins are compared with.
-    ///
-    /// # Errors
-    /// A field cannot be used; the error names it.
-    pub(crate) fn resolve(
-        self,
-        kind: ProviderKind,
-        before: Option<&Before>,
-        state: &AdminState,
-    ) -> Result<ProviderConfig, Error> {
-        let base_url = self
-            .base_url
-            .map(|text| {
-                BaseUrl::parse(&text, state.catalog.clients().policy())
-                    .map(|url| url.as_str().to_owned())
-                    .map_err(|error| Error::invalid("config.base_url", error.to_string()))
-            })
-            .transpose()?;
-        let has_moved = before.is_some_and(|before| {
-            let policy = state.catalog.clients().policy();
-            let origin = |kind: ProviderKind, url: Option<&str>| {
-                // Without an address of its own a cloud vendor's type is at that vendor's, whatever the region.
-                let Some(url) = url.or_else(|| kind.default_base_url()) else {
-                    return Some(kind.name().to_owned());
-                };
-                BaseUrl::parse(url, policy).map(|url| url.origin()).ok()
-            };
-            origin(kind, base_url.as_deref())
-                != origin(before.kind, before.config.base_url.as_deref())
-        });
+    /// What can be said of its values one by one.
+    fn check(&self) -> Result<(), Error> {
         if self.weight.is_some_and(|weight| weight > LARGEST_WEIGHT) {
             return Err(Error::invalid(
                 "config.weight",
@@ -396,6 +272,31 @@ impl ConfigInput {
                 "must not hold a user name or password",
             ));
         }
+        Ok(())
+    }
+
+    /// The configuration to store. `before` is what masks and origins are compared with.
+    ///
+    /// # Errors
+    /// A field cannot be used; the error names it.
+    pub(crate) fn resolve(
+        self,
+        kind: ProviderKind,
+        before: Option<&Before>,
+        state: &AdminState,
+    ) -> Result<ProviderConfig, Error> {
+        self.check()?;
+        let policy = state.catalog.clients().policy();
+        let base_url = self
+            .base_url
+            .map(|text| {
+                BaseUrl::parse(&text, policy)
+                    .map(|url| url.as_str().to_owned())
+                    .map_err(|error| Error::invalid("config.base_url", error.to_string()))
+            })
+            .transpose()?;
+        let has_moved =
+            before.is_some_and(|before| before.is_elsewhere(kind, base_url.as_deref(), policy));
         let defaults = ProviderConfig::default();
         let secrets = state.catalog.secrets();
         let stored = |secret: Secret, given: Option<String>| {
@@ -465,90 +366,6 @@ fn models(
         models.insert(name, model);
     }
     Ok(models)
-}
-
-/// The form in which a secret is stored.
-fn keep(
-    secret: Secret,
-    given: &str,
-    before: Option<&Before>,
-    has_moved: bool,
-    secrets: &Secrets,
-) -> Result<String, Error> {
-    let invalid = |reason: &str| {
-        let field = format!("config.{}", secret.name());
-        Err(Error::invalid(field, reason))
-    };
-    if let Some(before) = before.filter(|before| !before.given.contains(&secret))
-        && let Some(stored) = secret.of(&before.config)
-        && secret.mask(stored, secrets) == given
-    {
-        if has_moved {
-            return invalid(
-                "must be given anew with a base_url of another origin, as keys are not sent to other servers",
-            );
-        }
-        return Ok(stored.to_owned());
-    }
-    match given {
-        "" => invalid("must not be empty; leave it out for a provider without a key"),
-        _ if given.starts_with(STARS) => invalid("is a mask, not a key"),
-        _ if given.starts_with("plain:") || given.starts_with("sealed:") => {
-            invalid("must be the key itself, env:NAME or file:/path")
-        }
-        _ => match broken_reference(given) {
-            Some(reason) => invalid(reason),
-            None => secrets
-                .store(given)
-                .map_err(|_| Error::Internal("sealing failed")),
-        },
-    }
-}
-
-/// Why a text is no reference although it looks like one.
-fn broken_reference(text: &str) -> Option<&'static str> {
-    match text.strip_prefix("file:") {
-        Some(path) if !path.starts_with('/') => Some("must name a file by its absolute path"),
-        None if text == "env:" => Some("names no environment variable"),
-        _ => None,
-    }
-}
-
-/// The headers to store, of those `given` at `place`; `before` has those whose masks keep them.
-fn headers(
-    place: &str,
-    given: BTreeMap<String, Option<String>>,
-    before: Option<(&Before, &BTreeMap<String, String>)>,
-    has_moved: bool,
-    secrets: &Secrets,
-) -> Result<BTreeMap<String, String>, Error> {
-    let mut headers = BTreeMap::new();
-    for (name, value) in given {
-        let Some(value) = value else { continue };
-        let field = format!("{place}.{name}");
-        let stored = before
-            .filter(|(before, _)| !before.given_headers.contains(&field))
-            .and_then(|(_, headers)| headers.get(&name))
-            .filter(|stored| mask_header(stored, secrets) == value);
-        let refused = |reason: &str| Error::invalid(field.clone(), reason);
-        let value = match stored {
-            Some(_) if has_moved => {
-                return Err(refused(
-                    "must be given anew with a base_url of another origin, as headers may hold secrets",
-                ));
-            }
-            Some(stored) => stored.clone(),
-            None if value.starts_with(STARS) => return Err(refused("is a mask, not a value")),
-            None => match broken_reference(&value) {
-                Some(reason) => return Err(refused(reason)),
-                None => secrets
-                    .store(&value)
-                    .map_err(|_| Error::Internal("sealing failed"))?,
-            },
-        };
-        headers.insert(name, value);
-    }
-    Ok(headers)
 }
 
 /// Makes sure that a provider of this configuration could be called.
