@@ -105,7 +105,7 @@ def away_at_start(scene: Surroundings) -> str:
 @of_own("D01", "database away at the start, and a configuration that was kept")
 def away_with_a_snapshot(scene: Surroundings) -> str:
     file = scene.folder / "snapshot.json"
-    gateway, stack = scene.begin(GATEWAY_SNAPSHOT_FILE=str(file), GATEWAY_DATABASE_WAIT="0.2")
+    gateway, stack = scene.begin(GATEWAY_SNAPSHOT_FILE=str(file), GATEWAY_DATABASE_WAIT="3")
     answered = good(gateway, stack, 1)
     gateway.stop()
     assert isinstance(gateway.database, Sqlite)
