@@ -121,7 +121,7 @@ def mariadb(authority: Path) -> Iterator[PrivateMariaDb]:
 def assert_strangers_are_refused(strangers: dict[str, str], folder: Path) -> None:
     """Nobody talks to a server that is not who it should be; the reason is told in a line."""
     for url, reason in strangers.items():
-        refused = run("gateway", DATABASE_URL=url, GATEWAY_DATABASE_WAIT="1", GATEWAY_SPOOL_DIR=str(folder / "spool"))
+        refused = run("gateway", DATABASE_URL=url, GATEWAY_DATABASE_WAIT="3", GATEWAY_SPOOL_DIR=str(folder / "spool"))
         assert refused.returncode == 1 and reason in refused.stderr, refused.stderr
         assert len(refused.stderr.strip().splitlines()) == 1
 

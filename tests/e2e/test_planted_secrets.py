@@ -156,7 +156,7 @@ def test_a_setting_that_is_wrong_is_named_and_not_repeated(
     database = make_database()
     migrate(database)
     settings = {"DATABASE_URL": database.url, "GATEWAY_LISTEN": f"127.0.0.1:{free_port()}", setting: value}
-    ended = run("gateway", **settings, GATEWAY_DATABASE_WAIT="1")
+    ended = run("gateway", **settings, GATEWAY_DATABASE_WAIT="3")
     written = ended.stdout + ended.stderr
     assert ended.returncode != 0 and setting in written, written
     assert "planted-" not in written, written
