@@ -8,7 +8,7 @@ import pytest
 
 from conftest import MakeDatabase, MakeGateway
 from harness.database import Database
-from harness.gateway import ADMIN_KEY, CLIENT_KEY, PROVIDER_KEY, SECRET_KEY, Gateway, migrate
+from harness.gateway import ADMIN_KEY, CLIENT_KEY, PROVIDER_KEY, SECRET_KEY, Gateway, free_port, migrate
 from harness.process import run
 from harness.simulator import Simulator
 from harness.waiting import wait_for
@@ -234,5 +234,5 @@ def test_the_settings_file_may_declare_objects(
     config.write_text(document(alpha, timeout=0))
     refused = run("gateway", DATABASE_URL=database.url, GATEWAY_CONFIG=str(config), GATEWAY_ADMIN_KEY=ADMIN_KEY,
                   GATEWAY_API_KEYS=CLIENT_KEY, GATEWAY_SECRET_KEY=SECRET_KEY, GATEWAY_SPOOL_DIR=str(tmp_path / "spool"),
-                  **variables)  # fmt: skip
+                  GATEWAY_LISTEN=f"127.0.0.1:{free_port()}", **variables)  # fmt: skip
     assert refused.returncode == 1 and "models[0].timeout" in refused.stderr, refused.stderr

@@ -13,7 +13,7 @@ from conftest import ENGINE, MakeDatabase, MakeGateway
 from harness.authority import make_authority
 from harness.database import Database, Mysql, Postgres
 from harness.forwarder import Forwarder
-from harness.gateway import migrate
+from harness.gateway import free_port, migrate
 from harness.private_mariadb import PrivateMariaDb
 from harness.private_server import PrivateServer, own
 from harness.process import run
@@ -70,7 +70,8 @@ def test_no_more_connections_are_made_than_are_set(make_gateway: MakeGateway, ma
         case Postgres():
             others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
             count = f"SELECT COUNT(*) AS n {others} AND query NOT LIKE 'LISTEN %'"
-            assert database.execute(f"SELECT COUNT(*) AS n {others} AND query LIKE 'LISTEN %'")[0]["n"] == 1
+            listening = f"SELECT COUNT(*) AS n {others} AND query LIKE 'LISTEN %'"
+            wait_for(lambda: database.execute(listening)[0]["n"] == 1, "one connection that hears of changes")
         case _:
             count = "SELECT COUNT(*) AS n FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
     assert 1 <= database.execute(count)[0]["n"] <= 2
@@ -121,7 +122,9 @@ def mariadb(authority: Path) -> Iterator[PrivateMariaDb]:
 def assert_strangers_are_refused(strangers: dict[str, str], folder: Path) -> None:
     """Nobody talks to a server that is not who it should be; the reason is told in a line."""
     for url, reason in strangers.items():
-        refused = run("gateway", DATABASE_URL=url, GATEWAY_DATABASE_WAIT="3", GATEWAY_SPOOL_DIR=str(folder / "spool"))
+        listen = f"127.0.0.1:{free_port()}"
+        spool = str(folder / "spool")
+        refused = run("gateway", DATABASE_URL=url, GATEWAY_DATABASE_WAIT="3", GATEWAY_LISTEN=listen, GATEWAY_SPOOL_DIR=spool)
         assert refused.returncode == 1 and reason in refused.stderr, refused.stderr
         assert len(refused.stderr.strip().splitlines()) == 1
 

@@ -132,8 +132,9 @@ def test_secrets_of_what_stands_around_are_found_nowhere(
 @pytest.mark.parametrize("scheme", ["postgres", "mysql"])
 def test_a_server_that_cannot_be_had_is_told_of_without_its_password(scheme: str) -> None:
     url = f"{scheme}://user:{DATABASE}@127.0.0.1:{free_port()}/nothing"
+    settings = {"DATABASE_URL": url, "GATEWAY_DATABASE_WAIT": "1", "GATEWAY_LISTEN": f"127.0.0.1:{free_port()}"}
     for program, arguments in (("migrator", ["up"]), ("migrator", ["check"]), ("gateway", [])):
-        ended = run(program, *arguments, DATABASE_URL=url, GATEWAY_DATABASE_WAIT="1", LOG_LEVEL="trace", RUST_LOG="trace")
+        ended = run(program, *arguments, **settings, LOG_LEVEL="trace", RUST_LOG="trace")
         assert ended.returncode != 0, (program, ended.stdout)
         assert DATABASE not in ended.stdout + ended.stderr, (program, arguments, ended.stderr)
 
