@@ -96,6 +96,7 @@ def test_a_stream_that_is_let_stand_is_given_up_and_its_connection_is_not(
         # Who reads on after that is told.
         if not isinstance(seen[stands][-1], ENDS):
             client.increment_flow_control_window(1 << 20, stands)
+            peer.sendall(client.data_to_send())
         events = answer(client, peer, stands, seen)
         assert isinstance(events[-1], h2.events.StreamReset)
     rows = stack.rows(2)
