@@ -87,6 +87,8 @@ impl hyper::service::Service<Request<Incoming>> for Service {
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
+    // Apart from its caller the future is made where it will be; within it, it is made first and copied then.
+    #[inline(never)]
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let Self { shared, peer } = self.clone();
         let version = request.version();
@@ -132,7 +134,7 @@ impl Shared {
             }
             let arrival = proxy.turn(ip).await;
             // Large, and moved by every future that holds it until it is polled: so in a place of its own.
-            let response = Box::pin(proxy.serve(request, arrival)).await;
+            let response = in_place(|| proxy.serve(request, arrival)).await;
             return response.map(|body| Either::Left(self.paced(body, version)));
         }
         let id = Uuid::now_v7().to_string();
@@ -151,6 +153,13 @@ impl Shared {
         cors::protect(response.headers_mut());
         response.map(Either::Right)
     }
+}
+
+/// A future that is made in the place it has from then on. What `Box::pin` is given within another future is made there and
+/// copied, all kilobytes of it, though hardly any are filled yet.
+fn in_place<F: Future>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+    let place = Box::new_uninit();
+    Box::into_pin(Box::write(place, make()))
 }
 
 /// Gives a response that is not the proxy's, which names its own, the id by which people can ask about it.

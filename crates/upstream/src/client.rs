@@ -12,7 +12,7 @@ use http::{Extensions, Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{Client as Pool, connect::Connected},
+    client::legacy::{Client as Pool, ResponseFuture, connect::Connected},
     rt::{TokioExecutor, TokioTimer},
 };
 use rustls::{ClientConfig, RootCertStore};
@@ -128,7 +128,7 @@ async fn send(
     connect_timeout: Duration,
 ) -> Result<Response<Incoming>, SendError> {
     let taken = request.body_mut().watch();
-    let mut sending = pin!(pool.request(request));
+    let mut sending = pin!(begin(pool, request));
     let result = match timeout(connect_timeout, &mut sending).await {
         Ok(result) => result,
         Err(_) if taken.is_so() => sending.await,
@@ -153,6 +153,13 @@ async fn send(
             Err(SendError::of(error, was_used))
         }
     }
+}
+
+/// Begins to send. Apart from its caller the future, of some kilobytes, is made where it will be; within it, it is made first and
+/// copied then.
+#[inline(never)]
+fn begin(pool: &Sender, request: Request<Pieces>) -> ResponseFuture {
+    pool.request(request)
 }
 
 /// Whether a connection that failed had answered before.
