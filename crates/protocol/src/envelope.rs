@@ -203,9 +203,5 @@ impl<'a> Envelope<'a> {
     }
 }
 
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
 #[cfg(test)]
 mod tests;

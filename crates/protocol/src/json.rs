@@ -410,6 +410,12 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// A text as JSON.
+pub(crate) fn quoted(text: &str) -> String {
+    // A string always has a form. `Value`'s own takes three times as long, by way of the formatter.
+    serde_json::to_string(text).unwrap_or_default()
+}
+
 /// Checks that `input` is one JSON value within the depth limit.
 ///
 /// # Errors

@@ -22,7 +22,7 @@ use self::{
 };
 use crate::{
     Splice,
-    json::{Kind, Scanner, SyntaxError, Value},
+    json::{Kind, Scanner, SyntaxError, Value, quoted},
 };
 
 /// Whose body it is.
@@ -313,10 +313,6 @@ impl<'s, E> Walk<'s, E> {
         }
         Ok(())
     }
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 /// Whether a text is bytes in base64: an image, a sound or a file, in whose letters anything can be found.

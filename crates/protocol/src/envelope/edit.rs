@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::{Envelope, JsonEdits, Outgoing, StreamOptions, place::Place, quoted};
+use super::{Envelope, JsonEdits, Outgoing, StreamOptions, place::Place};
 use crate::{
     Endpoint, Protocol, Splice,
-    json::{Scanner, SyntaxError},
+    json::{Scanner, SyntaxError, quoted},
 };
 
 impl Envelope<'_> {

@@ -6,11 +6,11 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use super::{place::Place, quoted};
+use super::place::Place;
 use crate::{
     Endpoint, Format, Operation, Splice,
     canonical::{CARRIED, Family, Signature},
-    json::{Kind, Scanner, SyntaxError, Value},
+    json::{Kind, Scanner, SyntaxError, Value, quoted},
 };
 
 /// Base64 of [`CARRIED`], as far as what follows does not change it: Gemini's signatures are bytes.
