@@ -5,6 +5,9 @@ use protocol::{Endpoint, Outgoing, Protocol, Target};
 
 use crate::{Framing, ProviderKind};
 
+/// Room for the headers that a request gets on its way: what it is and who sends it, where it goes, its length, its trace.
+const FURTHER_HEADERS: usize = 10;
+
 /// How a provider answers for a client's endpoint.
 #[derive(Debug)]
 pub enum Way<'a> {
@@ -46,7 +49,11 @@ impl Call<'_> {
     /// protocol is the client's where it `speaks` that itself.
     #[must_use]
     pub fn headers(&self, client: &HeaderMap, speaks: bool) -> HeaderMap {
-        let mut headers = self.headers.clone();
+        // A clone would have no room, and grow twice on the way to the provider.
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + FURTHER_HEADERS);
+        for (name, value) in self.headers {
+            headers.append(name, value.clone());
+        }
         for name in self.kind.passed_headers() {
             if !headers.contains_key(name) {
                 // A list may come in several lines.

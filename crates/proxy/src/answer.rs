@@ -1,5 +1,7 @@
 //! Judging what comes back: a whole answer, or a stream up to its first content.
 
+use std::pin::pin;
+
 use bytes::{Bytes, BytesMut};
 use catalog::{Framing, Provider};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header, response::Parts};
@@ -141,10 +143,16 @@ fn unusable_answer(provider: &Provider, unusable: &Unusable) -> Failure {
 
 /// Reads a body of at most `limit` bytes. One that comes in one piece is not copied.
 pub(crate) async fn read(
-    mut body: Incoming,
+    body: Incoming,
     limit: usize,
     deadline: Deadline,
 ) -> Result<Bytes, Failure> {
+    timeout_at(deadline, pin!(gather(body, limit)))
+        .await
+        .unwrap_or_else(|_| Err(Failure::timeout("no whole answer in time")))
+}
+
+async fn gather(mut body: Incoming, limit: usize) -> Result<Bytes, Failure> {
     let too_large = || {
         Failure::new(
             Verdict::Failed,
@@ -154,11 +162,7 @@ pub(crate) async fn read(
     };
     let mut first = Bytes::new();
     let mut joined = BytesMut::new();
-    loop {
-        let frame = timeout_at(deadline, body.frame())
-            .await
-            .map_err(|_| Failure::timeout("no whole answer in time"))?;
-        let Some(frame) = frame else { break };
+    while let Some(frame) = body.frame().await {
         let frame =
             frame.map_err(|error| Failure::truncated(format!("the answer broke off: {error}")))?;
         let Ok(data) = frame.into_data() else {
