@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use arc_swap::ArcSwap;
 use rustls::{
     ServerConfig,
@@ -15,6 +15,7 @@ use rustls::{
 use tokio::signal::unix::Signal;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use upstream::read_small_file;
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(5);
@@ -32,7 +33,7 @@ impl TlsFiles {
     /// The certificates, the gateway's own first.
     pub(crate) fn certificates(&self) -> anyhow::Result<Vec<CertificateDer<'static>>> {
         let read = || -> anyhow::Result<Vec<_>> {
-            let bytes = read(&self.certificate)?;
+            let bytes = read_small_file(&self.certificate)?;
             let found: Vec<_> = CertificateDer::pem_slice_iter(&bytes).collect::<Result<_, _>>()?;
             ensure!(!found.is_empty(), "holds no certificate");
             Ok(found)
@@ -41,7 +42,8 @@ impl TlsFiles {
     }
 
     fn key(&self) -> anyhow::Result<PrivateKeyDer<'static>> {
-        let read = || Ok::<_, anyhow::Error>(PrivateKeyDer::from_pem_slice(&read(&self.key)?)?);
+        let read =
+            || Ok::<_, anyhow::Error>(PrivateKeyDer::from_pem_slice(&read_small_file(&self.key)?)?);
         read().with_context(|| format!("GATEWAY_TLS_KEY: {}", self.key.display()))
     }
 
@@ -58,15 +60,6 @@ impl TlsFiles {
     async fn stamps(&self) -> [Option<(SystemTime, u64)>; 2] {
         [stamp(&self.certificate).await, stamp(&self.key).await]
     }
-}
-
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    /// Far above any chain; whoever names a device file is told so instead of filling the memory.
-    const MOST: u64 = 1 << 20;
-    if std::fs::metadata(path)?.len() > MOST {
-        bail!("is larger than {MOST} bytes");
-    }
-    Ok(std::fs::read(path)?)
 }
 
 async fn stamp(path: &Path) -> Option<(SystemTime, u64)> {

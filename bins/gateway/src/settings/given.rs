@@ -431,4 +431,22 @@ mod tests {
             "{said}"
         );
     }
+
+    #[test]
+    fn a_setting_whose_value_help_hides_cannot_be_a_providers_key() {
+        let secrets = catalog::Secrets::new(None).unwrap();
+        let flags = Flags::command();
+        let hidden = flags
+            .get_arguments()
+            .filter(|it| it.is_hide_env_values_set());
+        let hidden: Vec<_> = hidden.filter_map(|it| it.get_env()?.to_str()).collect();
+        assert!(hidden.contains(&"DATABASE_URL"), "{hidden:?}");
+        for name in hidden {
+            let error = secrets.open(&format!("env:{name}")).unwrap_err();
+            assert!(
+                matches!(error, catalog::SecretError::OwnSetting(_)),
+                "{name}: {error}"
+            );
+        }
+    }
 }
