@@ -15,7 +15,7 @@ scenarios=small,large,stream,translate,failover,limits
 say() { printf '%s\n' "$*" >&2; }
 die() { say "make optimized: $*"; exit 1; }
 
-# The counts are read by tools of the same LLVM as the compiler's, or of a later one.
+# The counts are read by a tool of the compiler's own LLVM, since each has a format of its own.
 find_tool() {
     local beside
     beside=$(rustc --print sysroot)/lib/rustlib/$host/bin/llvm-profdata
@@ -35,6 +35,7 @@ build() { # DIRECTORY FLAGS
     RUSTFLAGS="${RUSTFLAGS:-} $2" CARGO_TARGET_DIR="$1" cargo build --release --locked --target "$host" -p gateway
 }
 
+command -v taskset >/dev/null || die "taskset is needed for the load: util-linux of your system has it"
 find_tool >/dev/null || install_tool || true
 profdata=$(find_tool) || die "llvm-profdata is needed: 'rustup component add llvm-tools', or LLVM $llvm of your system"
 
@@ -48,7 +49,6 @@ say "putting load on it"
     die "the load failed; $counts/load.txt says how"
 "$profdata" merge --output "$counts/merged.profdata" "$counts/raw"
 
-# Generic code that is made anew for each crate has no counts in some of them.
-build "$counts/optimized" "-Cprofile-use=$counts/merged.profdata -Cllvm-args=-pgo-warn-missing-function=false"
+build "$counts/optimized" "-Cprofile-use=$counts/merged.profdata"
 install -D --target-directory "$target/optimized" "$counts/optimized/$host/release/gateway" "$target/release/migrator"
 say "target/optimized has the gateway, and its migrator"

@@ -412,7 +412,7 @@ impl<'a> Scanner<'a> {
 
 /// A text as JSON.
 pub(crate) fn quoted(text: &str) -> String {
-    // A string always has a form. `Value`'s own takes three times as long, by way of the formatter.
+    // A string always has a form. `Value`'s own goes by way of the formatter, which takes longer.
     serde_json::to_string(text).unwrap_or_default()
 }
 

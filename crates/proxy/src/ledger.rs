@@ -501,7 +501,7 @@ fn cost(price: &Price, attempt: &AttemptRecord, media: Media) -> Option<i64> {
 impl Drop for Ledger {
     fn drop(&mut self) {
         if self.record.is_none() {
-            return;
+            return; // closed; most are
         }
         if std::thread::panicking() {
             return self.broke(500, clock::now());
