@@ -75,7 +75,7 @@ async fn locked(
         db,
         schema: &schema,
         tables: &tables,
-        stamp: chrono::Utc::now().format("%Y%m%d%H%M%S").to_string(),
+        stamp: chrono::Utc::now().format("%Y%m%d%H%M%S%3f").to_string(),
     };
     let (report, backup) = match db.get_database_backend() {
         DbBackend::Postgres => postgres::rebuild(&job, pace).await?,
@@ -91,7 +91,7 @@ struct Job<'a> {
     schema: &'a Schema,
     /// What is there.
     tables: &'a [LiveTable],
-    /// Tells this backup from others.
+    /// Tells this backup from others: the time in milliseconds, for a rebuild takes longer and a second may see two.
     stamp: String,
 }
 

@@ -131,6 +131,21 @@ async fn end_and_look(engine: DbBackend, one_in: usize) {
 }
 
 #[tokio::test]
+async fn each_of_two_rebuilds_in_a_second_keeps_its_backup() {
+    for engine in ENGINES {
+        let scratch = edited(engine).await;
+        let (_, first) = rebuilt(&scratch).await;
+        scratch.run("DELETE FROM models").await;
+        scratch.run("ALTER TABLE models DROP COLUMN remark").await;
+        let (_, second) = rebuilt(&scratch).await;
+        let first = Backup::open(&scratch, &first).await;
+        let second = Backup::open(&scratch, &second).await;
+        assert_eq!(first.count("models", "id").await, 1, "{engine:?}");
+        assert_eq!(second.count("models", "id").await, 0, "{engine:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_rebuild_leaves_stands_in_nobodys_way() {
     for engine in ENGINES {
         let scratch = edited(engine).await;
