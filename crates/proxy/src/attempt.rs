@@ -1,12 +1,12 @@
 //! One try of one candidate: send the request, and have what comes back judged.
 
-use std::{pin::pin, time::Duration};
+use std::time::Duration;
 
 use catalog::{Framing, Provider};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
 use tokio::time::{Instant as Deadline, timeout_at};
-use upstream::Pieces;
+use upstream::{Patience, Pieces};
 
 use crate::{
     answer::{self, Answered},
@@ -57,21 +57,20 @@ async fn send(
     prepared: &Prepared<'_>,
     deadline: Deadline,
 ) -> Result<Response<Incoming>, Failure> {
-    let (client, connect) = (&provider.client, ask.clocks().connect);
-    let sending = async {
-        let first = signed(ask, provider, prepared).await?;
-        let sent = match client.send(first, connect).await {
-            Err(error) if error.may_repeat() => {
-                let again = signed(ask, provider, prepared).await?;
-                client.send_on_new_connection(again, connect).await
-            }
-            sent => sent,
-        };
-        sent.map_err(|error| Failure::of_send(&error))
+    let client = &provider.client;
+    let patience = Patience {
+        connect: ask.clocks().connect,
+        head: Some(deadline),
     };
-    timeout_at(deadline, pin!(sending))
-        .await
-        .unwrap_or_else(|_| Err(Failure::timeout("no response head in time")))
+    let first = signed(ask, provider, prepared, deadline).await?;
+    let sent = match client.send(first, patience).await {
+        Err(error) if error.may_repeat() => {
+            let again = signed(ask, provider, prepared, deadline).await?;
+            client.send_on_new_connection(again, patience).await
+        }
+        sent => sent,
+    };
+    sent.map_err(|error| Failure::of_send(&error))
 }
 
 /// The request as it is sent now, with proof of who asks.
@@ -79,11 +78,12 @@ async fn signed(
     ask: &Ask<'_>,
     provider: &Provider,
     prepared: &Prepared<'_>,
+    deadline: Deadline,
 ) -> Result<Request<Pieces>, Failure> {
     let mut request = request(ask, prepared);
-    provider
-        .sign(&mut request)
+    timeout_at(deadline, provider.sign(&mut request))
         .await
+        .map_err(|_| Failure::timeout("no proof of who asks in time"))?
         .map_err(|error| Failure::of_auth(&error))?;
     Ok(request)
 }

@@ -100,6 +100,7 @@ impl Failure {
             SendErrorKind::ConnectTimeout => {
                 Self::new(Verdict::ConnectTimeout, "connect_timeout", message)
             }
+            SendErrorKind::HeadTimeout => Self::timeout("no response head in time"),
             SendErrorKind::AddressRefused => {
                 Self::new(Verdict::Misconfigured, "address_refused", message)
             }

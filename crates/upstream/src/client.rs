@@ -17,7 +17,7 @@ use hyper_util::{
 };
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until};
 
 use crate::{
     Connections, NetworkPolicy, Pieces, SendError, SendErrorKind, SetupError,
@@ -41,6 +41,25 @@ pub struct TransportSettings {
     pub proxy: Option<String>,
     /// PEM file of certificate authorities to trust instead of the public ones.
     pub ca_file: Option<PathBuf>,
+}
+
+/// How long sending may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// To get a connection.
+    pub connect: Duration,
+    /// When the head of the answer must be there; none where the caller has a clock of its own.
+    pub head: Option<Instant>,
+}
+
+impl From<Duration> for Patience {
+    /// Only for a connection.
+    fn from(connect: Duration) -> Self {
+        Self {
+            connect,
+            head: None,
+        }
+    }
 }
 
 /// A pool of connections; cheap to clone.
@@ -98,14 +117,13 @@ impl Client {
     /// Sends `request` and waits for the response head. Dropping the future cancels the request.
     ///
     /// # Errors
-    /// No response head came. `connect_timeout` bounds only the time to get a connection; how long a response may take is
-    /// the caller's clock.
+    /// No response head came.
     pub async fn send(
         &self,
         request: Request<Pieces>,
-        connect_timeout: Duration,
+        patience: impl Into<Patience>,
     ) -> Result<Response<Incoming>, SendError> {
-        send(&self.pool, request, connect_timeout).await
+        send(&self.pool, request, patience.into()).await
     }
 
     /// As [`Self::send`], but never on a connection that was used before: where one turned out to be dead, the others of
@@ -116,29 +134,44 @@ impl Client {
     pub async fn send_on_new_connection(
         &self,
         request: Request<Pieces>,
-        connect_timeout: Duration,
+        patience: impl Into<Patience>,
     ) -> Result<Response<Incoming>, SendError> {
-        send(&self.unpooled, request, connect_timeout).await
+        send(&self.unpooled, request, patience.into()).await
     }
 }
 
 async fn send(
     pool: &Sender,
     mut request: Request<Pieces>,
-    connect_timeout: Duration,
+    patience: Patience,
 ) -> Result<Response<Incoming>, SendError> {
     let taken = request.body_mut().watch();
     let mut sending = pin!(begin(pool, request));
-    let result = match timeout(connect_timeout, &mut sending).await {
-        Ok(result) => result,
-        Err(_) if taken.is_so() => sending.await,
-        Err(_) => {
-            return Err(SendError {
-                kind: SendErrorKind::ConnectTimeout,
-                on_reused_connection: false,
-                was_refused: false,
-                source: None,
-            });
+    // Later than any moment is what has no name.
+    let connect_by = Instant::now().checked_add(patience.connect);
+    let result = match [connect_by, patience.head].into_iter().flatten().min() {
+        None => sending.await,
+        Some(first) => {
+            // One clock, which is set anew only where the first of the two moments passes: to set one costs more than it seems.
+            let mut clock = pin!(sleep_until(first));
+            loop {
+                tokio::select! {
+                    biased;
+                    result = &mut sending => break result,
+                    () = &mut clock => {}
+                }
+                let now = Instant::now();
+                if !taken.is_so() && connect_by.is_some_and(|by| by <= now) {
+                    return Err(SendError::late(SendErrorKind::ConnectTimeout));
+                }
+                match patience.head {
+                    Some(head) if head <= now => {
+                        return Err(SendError::late(SendErrorKind::HeadTimeout));
+                    }
+                    Some(head) => clock.as_mut().reset(head),
+                    None => break sending.await,
+                }
+            }
         }
     };
     match result {

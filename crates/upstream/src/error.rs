@@ -12,6 +12,8 @@ pub enum SendErrorKind {
     Connect,
     /// No connection in time.
     ConnectTimeout,
+    /// A connection, but no response head in time.
+    HeadTimeout,
     /// The address is one that may not be connected to.
     AddressRefused,
     /// This process may open no more files or sockets; nothing is known of the provider.
@@ -40,9 +42,20 @@ impl SendError {
         match kind {
             SendErrorKind::Connect => "could not connect",
             SendErrorKind::ConnectTimeout => "no connection within the connect timeout",
+            SendErrorKind::HeadTimeout => "no response head in time",
             SendErrorKind::AddressRefused => "the address may not be connected to",
             SendErrorKind::LocalLimit => "too many open files in this process",
             SendErrorKind::Connection => "the connection failed before the response",
+        }
+    }
+
+    /// No response by a time that was set.
+    pub(crate) fn late(kind: SendErrorKind) -> Self {
+        Self {
+            kind,
+            on_reused_connection: false,
+            was_refused: false,
+            source: None,
         }
     }
 

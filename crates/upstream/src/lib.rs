@@ -19,7 +19,7 @@ pub use address::{NetworkPolicy, Refused};
 pub use auth::{AuthError, CredentialError, GoogleTokens, SigV4, Signer, TokenError};
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use body::Pieces;
-pub use client::{Client, Clients, TransportSettings};
+pub use client::{Client, Clients, Patience, TransportSettings};
 pub use connections::Connections;
 pub use dial::{Dial, Link, Socket};
 pub use error::{SendError, SendErrorKind, SetupError};

@@ -9,9 +9,14 @@ use std::{
     time::Duration,
 };
 
-use simulator::{Behaviour, KeepAlive, Simulator, SimulatorSettings};
-use tokio::net::{TcpSocket, TcpStream};
-use upstream::{Clients, Dial, Link, NetworkPolicy, SendErrorKind, SetupError, TransportSettings};
+use simulator::{Behaviour, Fault, KeepAlive, Point, Simulator, SimulatorSettings};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::Instant,
+};
+use upstream::{
+    Clients, Dial, Link, NetworkPolicy, Patience, SendErrorKind, SetupError, TransportSettings,
+};
 
 use crate::server::{ConnectProxy, PATIENCE, client, plain, post, read, saying};
 
@@ -127,20 +132,51 @@ async fn a_black_hole_is_a_connect_timeout() {
         (error.kind, error.on_reused_connection),
         (SendErrorKind::ConnectTimeout, false)
     );
+    // Where there is even less time for the answer, that is what it has not kept.
+    let patience = Patience {
+        connect: PATIENCE,
+        head: Some(Instant::now() + Duration::from_millis(200)),
+    };
+    let url = format!("http://{address}/");
+    let error = plain().send(post(&url), patience).await.unwrap_err();
+    assert_eq!(error.kind, SendErrorKind::HeadTimeout);
 }
+
+/// A head of some three hundred bytes that takes 0.4 s and more.
+const SLOW_HEAD: Fault = Fault::SlowHeaders {
+    bytes: 50,
+    every_ms: 100,
+};
 
 /// The connect clock is not the answer's.
 #[tokio::test]
 async fn a_slow_answer_is_no_connect_timeout() {
     let (simulator, url) = simulator().await;
-    simulator.fail(Behaviour {
-        ttft_ms: Some(400),
-        ..Behaviour::default()
-    });
+    simulator.fail(Behaviour::fault(SLOW_HEAD));
     let client = plain();
     for _ in 0..2 {
         read(client.send(post(&url), Duration::from_millis(200)).await).await;
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_there_by_its_moment_is_not_waited_for() {
+    let (simulator, url) = simulator().await;
+    let client = plain();
+    let by = |connect, head| Patience {
+        connect: Duration::from_millis(connect),
+        head: Some(Instant::now() + Duration::from_millis(head)),
+    };
+    simulator.fail(Behaviour::fault(Fault::Hang {
+        at: Point::BeforeHeaders,
+    }));
+    // The connection, there at once, has longer or less long than the answer.
+    for connect in [100, 2_000] {
+        let error = client.send(post(&url), by(connect, 500)).await.unwrap_err();
+        assert_eq!(error.kind, SendErrorKind::HeadTimeout, "{connect}");
+    }
+    simulator.fail(Behaviour::fault(SLOW_HEAD));
+    read(client.send(post(&url), by(100, 10_000)).await).await;
 }
 
 #[tokio::test]
