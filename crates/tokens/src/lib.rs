@@ -9,8 +9,10 @@
 //! ```
 
 mod request;
+mod vocabulary;
 
 pub use request::count_request;
+use vocabulary::VOCABULARY;
 
 /// Longest piece that the tokenizer gets at once: its time grows with the square of what it cannot split.
 const PIECE: usize = 8 * 1024;
@@ -20,13 +22,12 @@ const COUNTED: usize = 1 << 20;
 /// Tokens in `text`; exact for `o200k_base` up to 8 kB, a close estimate beyond.
 #[must_use]
 pub fn count(text: &str) -> u64 {
-    let vocabulary = tiktoken_rs::o200k_base_singleton();
     let counted = &text[..text.floor_char_boundary(COUNTED)];
     let mut rest = counted;
     let mut tokens = 0;
     while !rest.is_empty() {
         let (piece, after) = rest.split_at(cut(rest));
-        tokens += vocabulary.count_ordinary(piece) as u64;
+        tokens += VOCABULARY.count_ordinary(piece) as u64;
         rest = after;
     }
     scaled(tokens, counted.len(), text.len())
