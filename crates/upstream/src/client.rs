@@ -147,7 +147,7 @@ async fn send(
 ) -> Result<Response<Incoming>, SendError> {
     let taken = request.body_mut().watch();
     let mut sending = pin!(begin(pool, request));
-    // Later than any moment is what has no name.
+    // A time that is longer than the clock can hold is none.
     let connect_by = Instant::now().checked_add(patience.connect);
     let result = match [connect_by, patience.head].into_iter().flatten().min() {
         None => sending.await,
