@@ -100,7 +100,7 @@ impl Failure {
             SendErrorKind::ConnectTimeout => {
                 Self::new(Verdict::ConnectTimeout, "connect_timeout", message)
             }
-            SendErrorKind::HeadTimeout => Self::timeout("no response head in time"),
+            SendErrorKind::HeadTimeout => Self::new(Verdict::Timeout, "timeout", message),
             SendErrorKind::AddressRefused => {
                 Self::new(Verdict::Misconfigured, "address_refused", message)
             }

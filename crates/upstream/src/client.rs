@@ -117,7 +117,7 @@ impl Client {
     /// Sends `request` and waits for the response head. Dropping the future cancels the request.
     ///
     /// # Errors
-    /// No response head came.
+    /// No response head came, or not within `patience`.
     pub async fn send(
         &self,
         request: Request<Pieces>,

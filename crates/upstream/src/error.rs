@@ -12,7 +12,7 @@ pub enum SendErrorKind {
     Connect,
     /// No connection in time.
     ConnectTimeout,
-    /// A connection, but no response head in time.
+    /// No response head in time, whether or not there was a connection.
     HeadTimeout,
     /// The address is one that may not be connected to.
     AddressRefused,
