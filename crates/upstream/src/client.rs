@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    pin::pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{
     Connections, NetworkPolicy, Pieces, SendError, SendErrorKind, SetupError,
+    body::Taken,
     connector::{Connector, Used},
     dial::Dial,
     read_small_file,
@@ -146,34 +147,10 @@ async fn send(
     patience: Patience,
 ) -> Result<Response<Incoming>, SendError> {
     let taken = request.body_mut().watch();
-    let mut sending = pin!(begin(pool, request));
-    // A time that is longer than the clock can hold is none.
-    let connect_by = Instant::now().checked_add(patience.connect);
-    let result = match [connect_by, patience.head].into_iter().flatten().min() {
-        None => sending.await,
-        Some(first) => {
-            // One clock, which is set anew only where the first of the two moments passes: to set one costs more than it seems.
-            let mut clock = pin!(sleep_until(first));
-            loop {
-                tokio::select! {
-                    biased;
-                    result = &mut sending => break result,
-                    () = &mut clock => {}
-                }
-                let now = Instant::now();
-                if !taken.is_so() && connect_by.is_some_and(|by| by <= now) {
-                    return Err(SendError::late(SendErrorKind::ConnectTimeout));
-                }
-                match patience.head {
-                    Some(head) if head <= now => {
-                        return Err(SendError::late(SendErrorKind::HeadTimeout));
-                    }
-                    Some(head) => clock.as_mut().reset(head),
-                    None => break sending.await,
-                }
-            }
-        }
-    };
+    let sending = pin!(begin(pool, request));
+    let result = within(patience, sending, &taken)
+        .await
+        .map_err(SendError::late)?;
     match result {
         Ok(response) => {
             if let Some(used) = response.extensions().get::<Used>() {
@@ -184,6 +161,37 @@ async fn send(
         Err(error) => {
             let was_used = error.connect_info().is_some_and(was_used);
             Err(SendError::of(error, was_used))
+        }
+    }
+}
+
+/// What becomes of a request, or the moment that it has missed. One clock, set anew only where the first of two moments passes:
+/// to set one costs more than it seems.
+async fn within(
+    patience: Patience,
+    mut sending: Pin<&mut ResponseFuture>,
+    taken: &Taken,
+) -> Result<<ResponseFuture as Future>::Output, SendErrorKind> {
+    // A time that is longer than the clock can hold is none.
+    let connect_by = Instant::now().checked_add(patience.connect);
+    let Some(first) = connect_by.into_iter().chain(patience.head).min() else {
+        return Ok(sending.await);
+    };
+    let mut clock = pin!(sleep_until(first));
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut sending => return Ok(result),
+            () = &mut clock => {}
+        }
+        let now = Instant::now();
+        if !taken.is_so() && connect_by.is_some_and(|by| by <= now) {
+            return Err(SendErrorKind::ConnectTimeout);
+        }
+        match patience.head {
+            Some(head) if head <= now => return Err(SendErrorKind::HeadTimeout),
+            Some(head) => clock.as_mut().reset(head),
+            None => return Ok(sending.await),
         }
     }
 }
