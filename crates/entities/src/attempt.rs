@@ -1,5 +1,7 @@
 //! The elements of the `attempts` column of `request_logs`.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 /// One try of one candidate.
@@ -8,7 +10,7 @@ pub struct Attempt {
     /// The provider tried.
     pub provider_id: i64,
     /// What that provider calls the model.
-    pub provider_model: String,
+    pub provider_model: Arc<str>,
     /// HTTP status of its answer; null when none came.
     pub status: Option<u16>,
     /// Why it failed; null when it answered.

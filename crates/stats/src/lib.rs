@@ -51,6 +51,7 @@ mod sqlite;
 mod statement;
 mod tail;
 mod trace;
+mod unit;
 mod upsert;
 mod worker;
 mod write;

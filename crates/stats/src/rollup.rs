@@ -63,7 +63,7 @@ impl<'a> Days<'a> {
                     .entry((attempt.provider_id, date))
                     .or_default();
                 provider.add(attempt, row.created_at);
-                let key = days.keys.entry((row.user_id.as_str(), date)).or_default();
+                let key = days.keys.entry((&*row.user_id, date)).or_default();
                 key.add(attempt, row.created_at);
             }
         }

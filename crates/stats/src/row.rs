@@ -1,14 +1,19 @@
 //! A record as it is stored: one row of `request_logs`, from which every other figure follows.
 
+mod columns;
+
 use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use entities::{Attempt, AttemptTokens, request_log};
-use sea_orm::{DbBackend, Value};
+use sea_orm::DbBackend;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{AttemptRecord, Counted, RequestRecord, UsageSource};
+pub(crate) use self::columns::{Bound, Columns};
+use crate::{AttemptRecord, Counted, RequestRecord, UsageSource, sqlite};
 
 /// Widths of the text columns, in characters.
 pub(crate) const MODEL_CHARS: usize = 100;
@@ -29,10 +34,10 @@ const CLIENTS_OWN: &str = "client_";
 /// A row of `request_logs`; also the form that waits in the spool, so fields may be added but not renamed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
-    pub(crate) request_id: String,
+    pub(crate) request_id: Arc<str>,
     pub(crate) provider_id: Option<i64>,
     pub(crate) model: String,
-    pub(crate) provider_model: Option<String>,
+    pub(crate) provider_model: Option<Arc<str>>,
     pub(crate) endpoint: Cow<'static, str>,
     pub(crate) method: Cow<'static, str>,
     pub(crate) status_code: i32,
@@ -43,8 +48,8 @@ pub(crate) struct Row {
     pub(crate) tokens: Option<AttemptTokens>,
     pub(crate) usage_source: Cow<'static, str>,
     pub(crate) cost: Option<i64>,
-    pub(crate) user_id: String,
-    pub(crate) ip_address: Option<String>,
+    pub(crate) user_id: Arc<str>,
+    pub(crate) ip_address: Option<IpAddr>,
     pub(crate) stream: bool,
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) created_at: DateTime<Utc>,
@@ -64,7 +69,11 @@ impl From<RequestRecord> for Row {
             .and_then(|index| attempts.get(index))
             .or(attempts.last());
         Self {
-            request_id: record.request_id.to_string(),
+            request_id: (&*record
+                .request_id
+                .hyphenated()
+                .encode_lower(&mut Uuid::encode_buffer()))
+                .into(),
             provider_id: provider.map(|attempt| attempt.provider_id),
             provider_model: provider.map(|attempt| attempt.provider_model.clone()),
             model: text(record.model, MODEL_CHARS),
@@ -85,8 +94,8 @@ impl From<RequestRecord> for Row {
                 .reduce(add),
             usage_source: source(&record.attempts).into(),
             cost,
-            user_id: text(record.key_name.as_ref().to_owned(), NAME_CHARS),
-            ip_address: record.ip.map(|ip| ip.to_canonical().to_string()),
+            user_id: shared(record.key_name, NAME_CHARS),
+            ip_address: record.ip.map(|ip| ip.to_canonical()),
             stream: record.stream,
             // Microseconds are what every engine keeps; beyond them MySQL rounds, possibly into the next day.
             created_at: record.arrived_at.trunc_subsecs(6),
@@ -96,87 +105,13 @@ impl From<RequestRecord> for Row {
     }
 }
 
-impl Row {
-    /// Columns in the order of [`Row::values`].
-    pub(crate) const COLUMNS: [request_log::Column; 24] = {
-        use request_log::Column as C;
-        [
-            C::RequestId,
-            C::ProviderId,
-            C::Model,
-            C::ProviderModel,
-            C::Endpoint,
-            C::Method,
-            C::StatusCode,
-            C::ErrorClass,
-            C::ErrorMessage,
-            C::LatencyMs,
-            C::TtftMs,
-            C::PromptTokens,
-            C::CompletionTokens,
-            C::TotalTokens,
-            C::CachedTokens,
-            C::CacheWriteTokens,
-            C::ReasoningTokens,
-            C::UsageSource,
-            C::Cost,
-            C::UserId,
-            C::IpAddress,
-            C::Stream,
-            C::Attempts,
-            C::CreatedAt,
-        ]
-    };
-
-    /// The row as values to bind.
-    pub(crate) fn values(&self, backend: DbBackend) -> [Value; 24] {
-        let tokens =
-            |field: fn(&AttemptTokens) -> i64| Value::from(self.tokens.as_ref().map(field));
-        [
-            self.request_id.as_str().into(),
-            self.provider_id.into(),
-            self.model.as_str().into(),
-            self.provider_model.clone().into(),
-            self.endpoint.as_ref().into(),
-            self.method.as_ref().into(),
-            self.status_code.into(),
-            self.error_class.as_deref().map(str::to_owned).into(),
-            self.error_message.clone().into(),
-            self.latency_ms.into(),
-            self.ttft_ms.into(),
-            tokens(|tokens| tokens.prompt),
-            tokens(|tokens| tokens.completion),
-            tokens(|tokens| tokens.total),
-            tokens(|tokens| tokens.cached),
-            tokens(|tokens| tokens.cache_write),
-            tokens(|tokens| tokens.reasoning),
-            self.usage_source.as_ref().into(),
-            self.cost.into(),
-            self.user_id.as_str().into(),
-            self.ip_address.clone().into(),
-            self.stream.into(),
-            self.attempts_value(backend),
-            self.created_at.into(),
-        ]
-    }
-}
-
 /// What is bound when a record is written to `backend`: the record path of the worker, so that it can be counted.
 #[doc(hidden)]
 pub fn bound(record: RequestRecord, backend: DbBackend) -> impl Sized {
-    Row::from(record).values(backend)
-}
-
-impl Row {
-    /// The attempts as JSON: as text where that is what the column takes.
-    fn attempts_value(&self, backend: DbBackend) -> Value {
-        match backend {
-            DbBackend::Postgres => serde_json::json!(self.attempts).into(),
-            // Numbers and strings always have a form in JSON.
-            _ => serde_json::to_string(&self.attempts)
-                .unwrap_or_default()
-                .into(),
-        }
+    let row = [Row::from(record)];
+    match backend {
+        DbBackend::Sqlite => (sqlite::Arguments::of(row.iter()).ok(), None),
+        _ => (None, Some(Bound::of(backend, row.iter()))),
     }
 }
 
@@ -186,10 +121,10 @@ impl From<&Row> for request_log::Model {
         let tokens = row.tokens.as_ref();
         Self {
             id: 0,
-            request_id: row.request_id.clone(),
+            request_id: row.request_id.to_string(),
             provider_id: row.provider_id,
             model: row.model.clone(),
-            provider_model: row.provider_model.clone(),
+            provider_model: row.provider_model.as_deref().map(str::to_owned),
             endpoint: row.endpoint.clone().into_owned(),
             method: row.method.clone().into_owned(),
             status_code: row.status_code,
@@ -205,8 +140,8 @@ impl From<&Row> for request_log::Model {
             reasoning_tokens: tokens.map(|tokens| tokens.reasoning),
             usage_source: row.usage_source.clone().into_owned(),
             cost: row.cost,
-            user_id: row.user_id.clone(),
-            ip_address: row.ip_address.clone(),
+            user_id: row.user_id.to_string(),
+            ip_address: row.ip_address.map(|ip| ip.to_string()),
             stream: row.stream,
             attempts: serde_json::json!(row.attempts),
             created_at: row.created_at,
@@ -238,7 +173,7 @@ fn stored(attempt: &AttemptRecord) -> Attempt {
     };
     Attempt {
         provider_id: attempt.provider_id,
-        provider_model: text(attempt.provider_model.as_ref().to_owned(), NAME_CHARS),
+        provider_model: shared(attempt.provider_model.clone(), NAME_CHARS),
         status: attempt.status,
         error_class: class.map(|class| text(class, CLASS_CHARS)),
         ms: millis(attempt.elapsed),
@@ -300,6 +235,14 @@ fn text(mut text: String, chars: usize) -> String {
     }
     shorten(&mut text, chars);
     text
+}
+
+/// The same of a text that is shared, and stays so where it fits.
+fn shared(whole: Arc<str>, chars: usize) -> Arc<str> {
+    if whole.contains('\0') || cut(&whole, chars).len() < whole.len() {
+        return text(whole.as_ref().to_owned(), chars).into();
+    }
+    whole
 }
 
 /// Cuts to so many characters, and gives back memory that a much longer text held.

@@ -261,7 +261,8 @@ impl Spool {
     /// Keeps a refused row for someone to look at; the oldest give way.
     pub(crate) async fn set_aside(&self, row: &Row, reason: &str) -> Result<(), DbErr> {
         let body = serde_json::to_string(row).map_err(|error| DbErr::Json(error.to_string()))?;
-        self.keep_aside(row.request_id.clone(), reason, body).await
+        self.keep_aside(row.request_id.to_string(), reason, body)
+            .await
     }
 
     async fn keep_aside(&self, id: String, reason: &str, body: String) -> Result<(), DbErr> {

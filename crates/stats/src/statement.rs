@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use entities::request_log;
 use sea_orm::sea_query::Query;
-use sea_orm::{DbBackend, Statement, StatementBuilder, Value};
+use sea_orm::{DbBackend, StatementBuilder, Value};
 
 use crate::row::Row;
 
@@ -17,26 +17,20 @@ pub(crate) const SIZES: [usize; 6] = [1024, 256, 64, 16, 4, 1];
 static TEXTS: [[OnceLock<String>; SIZES.len()]; 3] =
     [const { [const { OnceLock::new() }; SIZES.len()] }; 3];
 
-/// Splits rows into statements.
+/// Splits rows into parts of one statement each, whose text comes first.
 pub(crate) fn inserts<'a>(
     backend: DbBackend,
     rows: &'a [&'a Row],
-) -> impl Iterator<Item = Statement> + use<'a> {
+) -> impl Iterator<Item = (&'static str, &'a [&'a Row])> {
     let mut rest = rows;
     std::iter::from_fn(move || {
         let (index, size) = SIZES
             .into_iter()
             .enumerate()
             .find(|(_, size)| rest.len() >= *size)?;
-        let (chunk, after) = rest.split_at(size);
+        let (part, after) = rest.split_at(size);
         rest = after;
-        let values = chunk.iter().flat_map(|row| row.values(backend));
-        let values: Vec<Value> = values.collect();
-        Some(Statement::from_sql_and_values(
-            backend,
-            text(backend, index),
-            values,
-        ))
+        Some((text(backend, index), part))
     })
 }
 
@@ -60,7 +54,7 @@ fn text(backend: DbBackend, index: usize) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::tests::row;
+    use crate::row::{Bound, tests::row};
 
     #[test]
     fn rows_are_split_into_few_sizes_and_each_has_a_parameter_per_column() {
@@ -73,11 +67,12 @@ mod tests {
                 (DbBackend::MySql, "?"),
             ] {
                 let mut inserted = 0;
-                for statement in inserts(backend, &rows) {
-                    let values = statement.values.map_or(0, |values| values.0.len());
-                    assert_eq!(statement.sql.matches(mark).count(), values);
-                    assert!(SIZES.contains(&(values / Row::COLUMNS.len())));
-                    inserted += values / Row::COLUMNS.len();
+                for (sql, part) in inserts(backend, &rows) {
+                    let values = Bound::of(backend, part.iter().copied());
+                    assert_eq!(values.len(), part.len() * Row::COLUMNS.len());
+                    assert_eq!(sql.matches(mark).count(), values.len());
+                    assert!(SIZES.contains(&part.len()));
+                    inserted += part.len();
                 }
                 assert_eq!(inserted, count);
             }

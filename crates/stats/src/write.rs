@@ -18,6 +18,8 @@ use uuid::Uuid;
 use crate::fault::Fault;
 use crate::rollup::Days;
 use crate::row::Row;
+use crate::sqlite::SqliteTransaction;
+use crate::unit::Unit;
 use crate::{period, statement, upsert};
 
 /// Rows that were sealed together. The id is made with the first row, so it tells its age.
@@ -94,30 +96,51 @@ async fn transact(
     if batches.is_empty() {
         return Ok(Attempted::Committed(Vec::new()));
     }
+    match (db.get_database_backend(), sift) {
+        (DbBackend::Sqlite, false) => {
+            let pool = db.get_sqlite_connection_pool();
+            insert_claimed(SqliteTransaction::begin(pool).await?, batches).await
+        }
+        (_, false) => insert_claimed(begin(db).await?, batches).await,
+        (_, true) => insert_sifted(begin(db).await?, batches).await,
+    }
+}
+
+async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     // InnoDB's default would take gap locks on which replicas deadlock; the others' defaults do.
     let isolation =
         (db.get_database_backend() == DbBackend::MySql).then_some(IsolationLevel::ReadCommitted);
-    let transaction = db.begin_with_config(isolation, None).await?;
-    if let Err(error) = claim(&transaction, batches).await {
-        transaction.rollback().await?;
-        return match Fault::of(&error, db.get_database_backend()) {
-            Fault::Refused => Ok(Attempted::Known),
-            Fault::Again | Fault::Away => Err(error),
-        };
-    }
-    let rows: Vec<&Row> = batches.iter().flat_map(|batch| &batch.rows).collect();
-    let refused = if sift {
-        insert_sifted(&transaction, &rows).await?
-    } else {
-        insert(&transaction, &rows).await?;
-        Vec::new()
+    db.begin_with_config(isolation, None).await
+}
+
+async fn insert_claimed(transaction: impl Unit, batches: &[&Batch]) -> Result<Attempted, DbErr> {
+    let Some(transaction) = claimed(transaction, batches).await? else {
+        return Ok(Attempted::Known);
     };
+    insert(&transaction, &rows(batches)).await?;
     transaction.commit().await?;
-    Ok(Attempted::Committed(refused))
+    Ok(Attempted::Committed(Vec::new()))
+}
+
+/// The transaction with the batches' ids in it; `None` if the database knows one of them already.
+async fn claimed<T: Unit>(transaction: T, batches: &[&Batch]) -> Result<Option<T>, DbErr> {
+    let Err(error) = claim(&transaction, batches).await else {
+        return Ok(Some(transaction));
+    };
+    let backend = transaction.get_database_backend();
+    transaction.rollback().await?;
+    match Fault::of(&error, backend) {
+        Fault::Refused => Ok(None),
+        Fault::Again | Fault::Away => Err(error),
+    }
+}
+
+fn rows<'a>(batches: &[&'a Batch]) -> Vec<&'a Row> {
+    batches.iter().flat_map(|batch| &batch.rows).collect()
 }
 
 /// Writes the batches' ids.
-async fn claim(transaction: &DatabaseTransaction, batches: &[&Batch]) -> Result<(), DbErr> {
+async fn claim(transaction: &impl ConnectionTrait, batches: &[&Batch]) -> Result<(), DbErr> {
     let now = Utc::now();
     let mut insert = Query::insert();
     insert
@@ -149,9 +172,9 @@ async fn unknown<'a>(
 }
 
 /// Rows and what follows from them.
-async fn insert(connection: &impl ConnectionTrait, rows: &[&Row]) -> Result<(), DbErr> {
-    for insert in statement::inserts(connection.get_database_backend(), rows) {
-        connection.execute_raw(insert).await?;
+async fn insert(connection: &impl Unit, rows: &[&Row]) -> Result<(), DbErr> {
+    for (sql, part) in statement::inserts(connection.get_database_backend(), rows) {
+        connection.insert(sql, part).await?;
     }
     let days = Days::of(rows.iter().copied());
     let existing = existing_providers(connection, &days).await?;
@@ -189,11 +212,15 @@ async fn existing_providers(
 
 /// Inserts what the database takes and gives back what it refuses, by halving: each part is tried under a savepoint.
 async fn insert_sifted(
-    transaction: &DatabaseTransaction,
-    rows: &[&Row],
-) -> Result<Vec<(Row, String)>, DbErr> {
+    transaction: DatabaseTransaction,
+    batches: &[&Batch],
+) -> Result<Attempted, DbErr> {
+    let Some(transaction) = claimed(transaction, batches).await? else {
+        return Ok(Attempted::Known);
+    };
+    let rows = rows(batches);
     let mut refused = Vec::new();
-    let mut parts = vec![rows];
+    let mut parts = vec![&*rows];
     while let Some(part) = parts.pop() {
         let savepoint = transaction.begin().await?;
         let Err(error) = insert(&savepoint, part).await else {
@@ -212,5 +239,6 @@ async fn insert_sifted(
             }
         }
     }
-    Ok(refused)
+    transaction.commit().await?;
+    Ok(Attempted::Committed(refused))
 }

@@ -126,12 +126,12 @@ impl Desk {
         self.group_rows = (self.group_rows * 2).min(GROUP_ROWS.0);
         for (row, reason) in &written.refused {
             tracing::error!(
-                request.id = row.request_id,
+                request.id = &*row.request_id,
                 reason,
                 "the database refused a request row"
             );
             if let Err(error) = self.spool.set_aside(row, reason).await {
-                tracing::error!(request.id = row.request_id, %error, "the refused row could not be kept");
+                tracing::error!(request.id = &*row.request_id, %error, "the refused row could not be kept");
             }
         }
         let metrics = &self.metrics;

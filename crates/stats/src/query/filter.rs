@@ -52,8 +52,8 @@ impl Text {
             row.provider_model.as_deref(),
             row.error_class.as_deref(),
             row.error_message.as_deref(),
-            Some(row.user_id.as_str()),
-            Some(row.request_id.as_str()),
+            Some(&*row.user_id),
+            Some(&*row.request_id),
         ];
         let mut texts = texts.into_iter().flatten();
         texts.any(|text| text.to_lowercase().contains(&self.wanted))

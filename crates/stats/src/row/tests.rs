@@ -124,7 +124,7 @@ fn check_provider(tried: &[i64], answered_by: Option<usize>, expected: Option<i6
     ));
     assert_eq!(row.provider_id, expected);
     assert_eq!(
-        row.provider_model,
+        row.provider_model.as_deref().map(str::to_owned),
         expected.map(|id| format!("model-of-{id}"))
     );
 }
@@ -242,7 +242,8 @@ fn arrival_has_the_precision_that_every_engine_keeps() {
 fn an_ipv4_client_is_shown_as_one() {
     let mut mapped = record(Vec::new(), None);
     mapped.ip = Some("::ffff:192.0.2.1".parse().unwrap());
-    assert_eq!(Row::from(mapped).ip_address.as_deref(), Some("192.0.2.1"));
+    let shown = request_log::Model::from(&Row::from(mapped)).ip_address;
+    assert_eq!(shown.as_deref(), Some("192.0.2.1"));
 }
 
 #[test]
