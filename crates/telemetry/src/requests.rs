@@ -1,6 +1,8 @@
 //! What is counted of requests that have ended. Labels are bounded: providers and models are named as they are configured,
 //! never as a client wrote them.
 
+mod providers;
+
 use std::sync::Arc;
 
 use catalog::{Catalog, Snapshot};
@@ -16,6 +18,7 @@ use prometheus_client::{
 use router::ProviderId;
 use stats::{AttemptRecord, Observer, RequestRecord, Usage};
 
+use self::providers::Attempts;
 use crate::pace::Pace;
 
 /// Stands for whatever is not configured (any more).
@@ -57,6 +60,7 @@ struct ByKind {
     kind: &'static str,
 }
 
+type Dollars = Counter<f64, std::sync::atomic::AtomicU64>;
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// Counts ended requests and their attempts.
@@ -69,10 +73,7 @@ pub struct RequestMetrics {
     durations: Histograms<ByEndpoint>,
     first_content: Histograms<ByProvider>,
     inter_token: Histograms<ByProvider>,
-    attempts: Family<ByOutcome, Counter>,
-    attempt_durations: Histograms<ByProvider>,
-    tokens: Family<ByKind, Counter>,
-    cost: Family<ByProvider, Counter<f64, std::sync::atomic::AtomicU64>>,
+    of_providers: Attempts,
 }
 
 /// From a millisecond to about nine minutes, doubling.
@@ -96,10 +97,7 @@ impl RequestMetrics {
             durations: Family::new_with_constructor(seconds),
             first_content: Family::new_with_constructor(seconds),
             inter_token: Family::new_with_constructor(moments),
-            attempts: Family::default(),
-            attempt_durations: Family::new_with_constructor(seconds),
-            tokens: Family::default(),
-            cost: Family::default(),
+            of_providers: Attempts::default(),
         };
         registry.register(
             "requests",
@@ -127,7 +125,7 @@ impl RequestMetrics {
         timed(
             "attempt_duration",
             "From sending to the end of an attempt, by provider",
-            &metrics.attempt_durations,
+            &metrics.of_providers.durations,
         );
         registry.register_with_unit(
             "request_duration",
@@ -138,17 +136,17 @@ impl RequestMetrics {
         registry.register(
             "attempts",
             "Attempts at providers, by provider and outcome",
-            metrics.attempts.clone(),
+            metrics.of_providers.attempts.clone(),
         );
         registry.register(
             "tokens",
             "Tokens used, by provider and kind; cached and cache_write are among prompt, reasoning among completion",
-            metrics.tokens.clone(),
+            metrics.of_providers.tokens.clone(),
         );
         registry.register(
             "cost_usd",
             "What attempts cost that have a price, by provider",
-            metrics.cost.clone(),
+            metrics.of_providers.cost.clone(),
         );
         metrics
     }
@@ -156,36 +154,6 @@ impl RequestMetrics {
     fn provider(&self, snapshot: &Snapshot, attempt: &AttemptRecord) -> Arc<str> {
         let provider = snapshot.provider(ProviderId(attempt.provider_id));
         provider.map_or_else(|| self.other.clone(), |provider| provider.name.clone())
-    }
-
-    fn attempt(&self, snapshot: &Snapshot, attempt: &AttemptRecord) {
-        let provider = self.provider(snapshot, attempt);
-        let outcome = attempt.error_class.unwrap_or("answered");
-        let labels = ByOutcome {
-            provider: provider.clone(),
-            outcome,
-        };
-        self.attempts.get_or_create(&labels).inc();
-        let of_provider = ByProvider {
-            provider: provider.clone(),
-        };
-        self.attempt_durations
-            .get_or_create(&of_provider)
-            .observe(attempt.elapsed.as_secs_f64());
-        if let Some(usage) = attempt.usage {
-            for (kind, count) in kinds(&usage) {
-                let labels = ByKind {
-                    provider: provider.clone(),
-                    kind,
-                };
-                self.tokens.get_or_create(&labels).inc_by(count);
-            }
-        }
-        if let Some(cost) = attempt.cost {
-            // A counter never falls.
-            let usd = cost.max(0) as f64 * NANO;
-            self.cost.get_or_create(&of_provider).inc_by(usd);
-        }
     }
 
     fn pace(&self, snapshot: &Snapshot, pace: &Pace<'_>) {
@@ -214,7 +182,7 @@ impl Observer for RequestMetrics {
             .observe(record.latency.as_secs_f64());
         let snapshot = self.catalog.current();
         let model = match snapshot.model(&record.model) {
-            Some(_) => Arc::from(record.model.as_str()),
+            Some((model, _)) => model.name.clone(),
             None => self.other.clone(),
         };
         let outcome = outcome(record.status_code, record.error_class.is_some());
@@ -222,7 +190,8 @@ impl Observer for RequestMetrics {
             .get_or_create(&ByModel { model, outcome })
             .inc();
         for attempt in &record.attempts {
-            self.attempt(&snapshot, attempt);
+            let provider = self.provider(&snapshot, attempt);
+            self.of_providers.count(&provider, attempt);
         }
         if let Some(pace) = Pace::of(record) {
             self.pace(&snapshot, &pace);
