@@ -109,3 +109,6 @@ impl Attempts {
         &series.outcomes[index].1
     }
 }
+
+#[cfg(test)]
+mod tests;
