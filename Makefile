@@ -51,7 +51,7 @@ e2e-all: e2e ## The same on PostgreSQL and MariaDB too
 	databases="$$(tests/databases)"; eval "$$databases"
 	for database in postgres mysql; do BIN_DIR="$(TARGET)/debug" E2E_DATABASE=$$database $(PYTEST); done
 
-optimized: ## Gateway and migrator in target/optimized, built by a profile of what the gateway does under load: about a seventh less CPU
+optimized: ## Gateway and migrator in target/optimized, built by a profile of what the gateway does under load: about a sixth less CPU
 	@bins/gateway/optimize.sh
 
 bench: ## Load benchmark beside bare proxies and nginx, of SCENARIOS=usual (or all), and the benchmarks of the hot path
