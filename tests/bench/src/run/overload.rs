@@ -25,6 +25,9 @@ pub(crate) struct Step {
     /// Useful answers, as a share of the saturation.
     useful: f64,
     load: Report,
+    /// What each answer or refusal took of the processor, in microseconds, where the kernel tells.
+    #[serde(default)]
+    cpu_us: Option<f64>,
     /// Resident memory at its highest in this step.
     peak_kb: u64,
 }
@@ -52,7 +55,12 @@ pub(super) fn measure(
             },
         };
         system.forget_peak()?;
+        let before = system.cpu()?;
         let load = bench.load(system, case, seconds, pace)?;
+        let cpu = system.cpu()?.zip(before);
+        let cpu_us = cpu.map(|(after, before)| {
+            after.saturating_sub(before).as_secs_f64() * 1e6 / load.answered().max(1) as f64
+        });
         let per_second = load.per_second;
         if scenario == Scenario::Overload {
             // So many connections are fewer than its places: who is refused is for the processor's sake, and leaves no row.
@@ -64,6 +72,7 @@ pub(super) fn measure(
             offered: rate,
             useful: per_second / saturation.unwrap_or(per_second),
             load,
+            cpu_us,
             peak_kb,
         });
         Ok::<_, anyhow::Error>(per_second)
@@ -90,19 +99,20 @@ pub(super) fn table(heading: &str, steps: &[Step]) -> String {
         return String::new();
     }
     let mut text = format!(
-        "\n| {heading} | offered/s | useful/s | of saturation | p50 ms | p99 ms | refused | refused p99 ms | bad | peak MB |\n\
-         |---|---|---|---|---|---|---|---|---|---|\n",
+        "\n| {heading} | offered/s | useful/s | of saturation | p50 ms | p99 ms | refused | refused p99 ms | bad | CPU us/request | peak MB |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for step in steps {
         let load = &step.load;
         let offered = step
             .offered
             .map_or("-".to_owned(), |rate| format!("{rate:.0}"));
+        let cpu = step.cpu_us.map_or("-".to_owned(), |us| format!("{us:.1}"));
         let refused = load.refused as f64 / load.answered().max(1) as f64;
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "| {} | {offered} | {:.0} | {:.0} % | {:.2} | {:.2} | {:.0} % | {:.2} | {} | {:.1} |",
+            "| {} | {offered} | {:.0} | {:.0} % | {:.2} | {:.2} | {:.0} % | {:.2} | {} | {cpu} | {:.1} |",
             step.what,
             load.per_second,
             step.useful * 100.0,
@@ -144,9 +154,11 @@ mod tests {
             offered: Some(2_000.0),
             useful: 0.9,
             load,
+            cpu_us: Some(21.0),
             peak_kb: 2_048,
         };
-        let line = "| 2x overload | 2000 | 900 | 90 % | 1.50 | 0.00 | 55 % | 9.00 | 0 | 2.0 |";
+        let line =
+            "| 2x overload | 2000 | 900 | 90 % | 1.50 | 0.00 | 55 % | 9.00 | 0 | 21.0 | 2.0 |";
         let steps = [step.clone()];
         let table = table("load", &steps);
         assert!(
