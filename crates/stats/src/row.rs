@@ -105,13 +105,13 @@ impl From<RequestRecord> for Row {
     }
 }
 
-/// What is bound when a record is written to `backend`: the record path of the worker, so that it can be counted.
+/// What is bound when records are written to `backend`: the record path of the worker, so that it can be counted.
 #[doc(hidden)]
-pub fn bound(record: RequestRecord, backend: DbBackend) -> impl Sized {
-    let row = [Row::from(record)];
+pub fn bound(records: Vec<RequestRecord>, backend: DbBackend) -> impl Sized {
+    let rows: Vec<Row> = records.into_iter().map(Row::from).collect();
     match backend {
-        DbBackend::Sqlite => (sqlite::Arguments::of(row.iter()).ok(), None),
-        _ => (None, Some(Bound::of(backend, row.iter()))),
+        DbBackend::Sqlite => (sqlite::Arguments::of(rows.iter()).ok(), None),
+        _ => (None, Some(Bound::of(backend, rows.iter()))),
     }
 }
 

@@ -25,10 +25,10 @@ pub(crate) const CASES: [(&str, fn()); 22] = [
     ("inspect an answer of 100 kB", || wire::inspect(100_000)),
     ("decode and look at 64 chunks", wire::stream),
     ("hand a record over", record::hand_over),
-    ("bind a record, as SQLite takes it", || {
+    ("bind 64 records, as SQLite takes them", || {
         record::bind(DbBackend::Sqlite);
     }),
-    ("bind a record, as PostgreSQL takes it", || {
+    ("bind 64 records, as PostgreSQL takes them", || {
         record::bind(DbBackend::Postgres);
     }),
     ("translate a request, chat to messages", || {
