@@ -4,6 +4,8 @@ mod answers;
 mod complete;
 mod open;
 
+use std::sync::OnceLock;
+
 use axum::{
     Router,
     response::{IntoResponse, Response},
@@ -16,6 +18,8 @@ use utoipa::openapi::{
     security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     tag::{Tag, TagBuilder},
 };
+
+use crate::operations;
 
 const SCHEME: &str = "admin_key";
 
@@ -46,7 +50,7 @@ const TAGS: [(&str, &str); 13] = [
 ];
 
 /// The document of the API whose operations are `paths`, served below `/api`.
-pub(crate) fn document(paths: OpenApi) -> OpenApi {
+fn document(paths: OpenApi) -> OpenApi {
     let license = LicenseBuilder::new()
         .name(env!("CARGO_PKG_LICENSE"))
         .identifier(Some(env!("CARGO_PKG_LICENSE")))
@@ -83,14 +87,28 @@ fn tag((name, description): (&str, &str)) -> Tag {
         .build()
 }
 
+/// The document as JSON. It is made when it is first asked for: most gateways are never asked, and need neither the time for it
+/// when they start nor the memory while they run.
+fn json() -> Bytes {
+    static JSON: OnceLock<Bytes> = OnceLock::new();
+    let json = JSON.get_or_init(|| {
+        let (_, paths) = operations().split_for_parts();
+        // It cannot fail: the document is made of strings, lists and maps with string keys.
+        document(paths).to_pretty_json().unwrap_or_default().into()
+    });
+    json.clone()
+}
+
 /// `/openapi.json`, and `/docs` with what the page loads.
-pub(crate) fn router(document: &OpenApi) -> Router {
-    // It cannot fail: the document is made of strings, lists and maps with string keys.
-    let json = Bytes::from(document.to_pretty_json().unwrap_or_default());
-    let serve = |kind: &'static str, bytes: Bytes| get(async move || file(kind, bytes));
-    let asset = |kind, text: &'static str| serve(kind, Bytes::from_static(text.as_bytes()));
+pub(crate) fn router() -> Router {
+    let asset = |kind: &'static str, text: &'static str| {
+        get(async move || file(kind, Bytes::from_static(text.as_bytes())))
+    };
     Router::new()
-        .route("/openapi.json", serve("application/json", json))
+        .route(
+            "/openapi.json",
+            get(async || file("application/json", json())),
+        )
         .route("/docs", asset("text/html; charset=utf-8", PAGE))
         .route(
             "/docs/page.js",

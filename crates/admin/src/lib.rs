@@ -84,9 +84,9 @@ pub struct AdminState {
     pub scratch: Arc<Path>,
 }
 
-/// `/api/*` behind an admin key, and `/openapi.json` and `/docs` for everybody. Any other path is the caller's.
-pub fn router(state: AdminState) -> Router {
-    let api = OpenApiRouter::new()
+/// The operations below `/api`, each with its documentation.
+fn operations() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::new()
         .routes(routes!(providers::list, providers::create))
         .routes(routes!(providers::get, providers::patch, providers::delete))
         .routes(routes!(offered::list))
@@ -133,9 +133,12 @@ pub fn router(state: AdminState) -> Router {
             admin_keys::patch,
             admin_keys::delete
         ))
-        .routes(routes!(audit::list));
-    let (api, paths) = api.split_for_parts();
-    let document = docs::document(paths);
+        .routes(routes!(audit::list))
+}
+
+/// `/api/*` behind an admin key, and `/openapi.json` and `/docs` for everybody. Any other path is the caller's.
+pub fn router(state: AdminState) -> Router {
+    let (api, _) = operations().split_for_parts();
     let api = api
         .method_not_allowed_fallback(async |method: Method| Error::MethodNotAllowed(method))
         .fallback(unknown_path)
@@ -146,7 +149,7 @@ pub fn router(state: AdminState) -> Router {
     Router::new()
         .route("/api/", bare)
         .nest("/api", api)
-        .merge(docs::router(&document))
+        .merge(docs::router())
 }
 
 async fn unknown_path() -> Error {
