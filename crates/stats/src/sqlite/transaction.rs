@@ -6,8 +6,7 @@ use sea_orm::sqlx::query::Query;
 use sea_orm::sqlx::sqlite::SqliteArguments;
 use sea_orm::sqlx::{AssertSqlSafe, Error, Executor, Sqlite, SqlitePool, Transaction, query_with};
 use sea_orm::{
-    ConnAcquireErr, ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
-    Statement, Values,
+    ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement, Values,
 };
 use sea_query_sqlx::SqlxValues;
 
@@ -18,11 +17,8 @@ pub(crate) struct SqliteTransaction {
 
 impl SqliteTransaction {
     pub(crate) async fn begin(pool: &SqlitePool) -> Result<Self, DbErr> {
-        let open = pool.begin().await.map_err(|error| match error {
-            Error::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
-            Error::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
-            error => DbErr::Conn(of_driver(error)),
-        })?;
+        let begun = pool.begin().await;
+        let open = begun.map_err(|error| DbErr::Conn(of_driver(error)))?;
         Ok(Self {
             open: Mutex::new(open),
         })

@@ -1,4 +1,4 @@
-use entities::AttemptTokens;
+use entities::{Attempt, AttemptTokens};
 use sea_orm::{DbBackend, FromQueryResult, TransactionTrait};
 use serde_json::Value;
 
@@ -24,6 +24,15 @@ fn rows(number: u128) -> [Row; 2] {
         cost: Some(-5_000_000_000),
         ip_address: Some("2001:db8::1".parse().unwrap()),
         stream: true,
+        attempts: vec![Attempt {
+            provider_id: 1,
+            provider_model: "the-provider's".into(),
+            status: Some(200),
+            error_class: None,
+            ms: 1_234,
+            tokens: None,
+            cost: Some(7),
+        }],
         created_at: "2026-12-31T23:59:59.999999Z".parse().unwrap(),
         ..row(number)
     };
