@@ -6,10 +6,10 @@ use bytes::{Bytes, BytesMut};
 use catalog::{Framing, Provider};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header, response::Parts};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use protocol::{Media, Unusable, Usage};
 use router::Verdict;
 use tokio::time::{Instant as Deadline, timeout_at};
+use upstream::Body;
 
 use crate::{
     ask::Ask,
@@ -46,7 +46,7 @@ pub(crate) enum Answered {
         /// The provider's headers.
         headers: HeaderMap,
         /// What is still to come.
-        body: Incoming,
+        body: Body,
         /// Looks at it as it passes.
         tap: Tap,
         /// What came so far, for the client.
@@ -66,7 +66,7 @@ pub(crate) async fn judge(
     ask: &Ask<'_>,
     provider: &Provider,
     prepared: &Prepared<'_>,
-    mut response: Response<Incoming>,
+    mut response: Response<Body>,
     deadline: Deadline,
     settings: &Settings,
 ) -> Result<Answered, Failure> {
@@ -111,7 +111,7 @@ async fn collect(
     ask: &Ask<'_>,
     provider: &Provider,
     prepared: &Prepared<'_>,
-    response: Response<Incoming>,
+    response: Response<Body>,
     deadline: Deadline,
     settings: &Settings,
 ) -> Result<Answered, Failure> {
@@ -142,17 +142,13 @@ fn unusable_answer(provider: &Provider, unusable: &Unusable) -> Failure {
 }
 
 /// Reads a body of at most `limit` bytes. One that comes in one piece is not copied.
-pub(crate) async fn read(
-    body: Incoming,
-    limit: usize,
-    deadline: Deadline,
-) -> Result<Bytes, Failure> {
+pub(crate) async fn read(body: Body, limit: usize, deadline: Deadline) -> Result<Bytes, Failure> {
     timeout_at(deadline, pin!(gather(body, limit)))
         .await
         .unwrap_or_else(|_| Err(Failure::timeout("no whole answer in time")))
 }
 
-async fn gather(mut body: Incoming, limit: usize) -> Result<Bytes, Failure> {
+async fn gather(mut body: Body, limit: usize) -> Result<Bytes, Failure> {
     let too_large = || {
         Failure::new(
             Verdict::Failed,
@@ -191,7 +187,7 @@ async fn gather(mut body: Incoming, limit: usize) -> Result<Bytes, Failure> {
 async fn begin_stream(
     provider: &Provider,
     mut tap: Tap,
-    response: Response<Incoming>,
+    response: Response<Body>,
     deadline: Deadline,
 ) -> Result<Answered, Failure> {
     let (head, mut body) = response.into_parts();
@@ -243,7 +239,7 @@ async fn begin_stream(
     }
 }
 
-fn committed(head: Parts, body: Incoming, tap: Tap, held: Vec<Piece>) -> Answered {
+fn committed(head: Parts, body: Body, tap: Tap, held: Vec<Piece>) -> Answered {
     Answered::Stream {
         status: head.status,
         headers: head.headers,

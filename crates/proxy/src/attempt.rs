@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use catalog::{Framing, Provider};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
-use hyper::body::Incoming;
 use tokio::time::{Instant as Deadline, timeout_at};
-use upstream::{Patience, Pieces};
+use upstream::{Body, Patience, Pieces};
 
 use crate::{
     answer::{self, Answered},
@@ -56,7 +55,7 @@ async fn send(
     provider: &Provider,
     prepared: &Prepared<'_>,
     deadline: Deadline,
-) -> Result<Response<Incoming>, Failure> {
+) -> Result<Response<Body>, Failure> {
     let client = &provider.client;
     let patience = Patience {
         connect: ask.clocks().connect,
@@ -129,7 +128,7 @@ fn foreign_encoding(headers: &HeaderMap) -> Option<&str> {
 async fn refusal(
     ask: &Ask<'_>,
     provider: &Provider,
-    response: Response<Incoming>,
+    response: Response<Body>,
     deadline: Deadline,
 ) -> Failure {
     let (head, body) = response.into_parts();

@@ -13,11 +13,11 @@ use bytes::{Bytes, BytesMut};
 use catalog::Provider;
 use health::{InFlight, Outcome};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use protocol::{ClientError, Denied, ErrorKind};
 use router::Verdict;
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use upstream::Body;
 
 use crate::{
     body::BrokenOff,
@@ -40,7 +40,7 @@ const MOST_JOINED: usize = 16 << 10;
 /// A stream that is committed to its candidate.
 #[derive(Debug)]
 pub(crate) struct Committed {
-    pub(crate) body: Incoming,
+    pub(crate) body: Body,
     pub(crate) tap: Tap,
     /// Held back until the commit, in order.
     pub(crate) held: Vec<Piece>,

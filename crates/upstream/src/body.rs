@@ -1,83 +1,99 @@
-//! A request body in pieces.
+//! The body of an answer.
 
 use std::{
-    collections::VecDeque,
-    convert::Infallible,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
 
-/// Bytes that are sent one after the other without being joined; they can be written in one vectored call.
-#[derive(Debug, Clone, Default)]
-pub struct Pieces {
-    pieces: VecDeque<Bytes>,
-    left: u64,
-    /// Where it is noted that a connection has it.
-    taken: Option<Taken>,
+use crate::http1::Http1;
+
+/// The body of an answer, as it comes. Over HTTP/1.1 it comes while it is asked for; what is dropped before its end closes the
+/// connection.
+#[derive(Debug)]
+pub struct Body {
+    /// None only while it is dropped.
+    incoming: Option<Incoming>,
+    /// The connection that it comes over, unless a task drives that, or it has come to its end.
+    connection: Option<Box<Http1>>,
 }
 
-/// Whether a connection has taken a request.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Taken(Arc<AtomicBool>);
-
-impl Taken {
-    pub(crate) fn is_so(&self) -> bool {
-        self.0.load(Relaxed)
+impl Body {
+    pub(crate) fn new(incoming: Incoming, connection: Option<Box<Http1>>) -> Self {
+        let mut body = Self {
+            incoming: Some(incoming),
+            connection,
+        };
+        body.release_at_end();
+        body
     }
-}
 
-impl From<Vec<Bytes>> for Pieces {
-    fn from(pieces: Vec<Bytes>) -> Self {
-        let left = pieces.iter().map(|piece| piece.len() as u64).sum();
-        Self {
-            pieces: pieces.into(),
-            left,
-            taken: None,
+    /// Gives the connection back as soon as all has come, which may be long before somebody asks whether there is more.
+    fn release_at_end(&mut self) {
+        if self.is_ended() {
+            self.release();
+        }
+    }
+
+    fn is_ended(&self) -> bool {
+        self.incoming
+            .as_ref()
+            .is_none_or(http_body::Body::is_end_stream)
+    }
+
+    fn release(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.release();
         }
     }
 }
 
-impl Pieces {
-    /// Tells from now on whether a connection has taken it. While there is none, nobody asks a body for anything.
-    pub(crate) fn watch(&mut self) -> Taken {
-        self.taken.get_or_insert_default().clone()
-    }
-
-    /// What is still to be sent, in order.
-    pub fn iter(&self) -> impl Iterator<Item = &Bytes> {
-        self.pieces.iter()
-    }
-}
-
-impl Body for Pieces {
+impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = hyper::Error;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let piece = self.pieces.pop_front();
-        self.left -= piece.as_ref().map_or(0, |piece| piece.len() as u64);
-        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = self.get_mut();
+        let Some(incoming) = &mut this.incoming else {
+            return Poll::Ready(None);
+        };
+        let Some(connection) = &mut this.connection else {
+            return Pin::new(incoming).poll_frame(context);
+        };
+        let polled = connection.poll_until(context, |context| {
+            Pin::new(&mut *incoming).poll_frame(context)
+        });
+        let frame = ready!(polled);
+        match &frame {
+            Some(Ok(_)) => this.release_at_end(),
+            Some(Err(_)) => this.connection = None,
+            None => this.release(),
+        }
+        Poll::Ready(frame)
     }
 
-    /// Also of a request without a body this is the first that a connection asks.
     fn is_end_stream(&self) -> bool {
-        if let Some(Taken(taken)) = &self.taken {
-            taken.store(true, Relaxed);
-        }
-        self.pieces.is_empty()
+        self.is_ended()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        self.incoming
+            .as_ref()
+            .map(http_body::Body::size_hint)
+            .unwrap_or_default()
+    }
+}
+
+impl Drop for Body {
+    /// What nobody wants any more may be all there already, or the end of it; then the connection can serve others.
+    fn drop(&mut self) {
+        self.incoming = None;
+        self.release();
     }
 }

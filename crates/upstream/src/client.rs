@@ -1,39 +1,32 @@
 //! Sending a request.
 
 use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
+    future::{Future, poll_fn},
+    path::PathBuf,
     pin::{Pin, pin},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
-use http::{Extensions, Request, Response, Uri};
-use hyper::body::Incoming;
+use futures_util::{TryFutureExt, future::Either};
+use http::{Request, Response, Uri, header, uri::PathAndQuery};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client as Pool, ResponseFuture, connect::Connected},
-    rt::{TokioExecutor, TokioTimer},
-};
+use hyper_util::client::legacy::connect::Connection as _;
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, pem::PemObject};
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout, timeout_at},
+};
+use tower_service::Service;
 
 use crate::{
-    Connections, NetworkPolicy, Pieces, SendError, SendErrorKind, SetupError,
-    body::Taken,
-    connector::{Connector, Used},
+    Body, Connections, NetworkPolicy, Pieces, SendError, SendErrorKind, SetupError,
+    connector::Connector,
     dial::Dial,
-    read_small_file,
+    http1::{Http1, Io},
+    http2::Http2,
+    pool::{Connection, Origin, Pool},
 };
-
-/// Below the 60 s after which common load balancers close, so that few requests meet a connection being closed. Nothing else
-/// bounds how many wait: as many as were used at a time will be again, and to have some closed and others opened costs more
-/// than to keep them, most of all when there is no time for it.
-const POOL_IDLE: Duration = Duration::from_secs(50);
-/// Most of an answer that is read before somebody takes it, which is what a stream costs whose client does not read; and
-/// the largest head of an answer.
-const READ_AHEAD: usize = 64 << 10;
 
 /// How a provider is reached. Providers with equal settings share one pool.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -66,31 +59,22 @@ impl From<Duration> for Patience {
 /// A pool of connections; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Client {
-    pool: Sender,
-    /// Keeps no connection, so that every request gets a new one.
-    unpooled: Sender,
+    connector: HttpsConnector<Connector>,
+    pool: Arc<Pool>,
 }
 
-type Sender = Pool<HttpsConnector<Connector>, Pieces>;
-
 impl Client {
-    fn new(
+    pub(crate) fn new(
         policy: NetworkPolicy,
         dial: Option<&Arc<dyn Dial>>,
         settings: &TransportSettings,
-        authorities: Option<&Authorities>,
+        roots: RootCertStore,
         connections: Arc<Connections>,
     ) -> Result<Self, SetupError> {
         let proxy = settings.proxy.as_deref().map(parse_proxy).transpose()?;
         let connector = match dial {
             Some(dial) => Connector::dialling(policy, dial.clone(), connections),
             None => Connector::new(policy, proxy, connections),
-        };
-        let roots = match authorities {
-            Some(file) => read_roots(file)?,
-            None => RootCertStore {
-                roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-            },
         };
         let tls = ClientConfig::builder()
             .with_root_certificates(roots)
@@ -101,18 +85,10 @@ impl Client {
             .enable_http1()
             .enable_http2()
             .wrap_connector(connector);
-        let mut builder = Pool::builder(TokioExecutor::new());
-        builder
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE)
-            .http1_max_buf_size(READ_AHEAD)
-            .http2_adaptive_window(true)
-            .http2_keep_alive_interval(Duration::from_secs(20))
-            .http2_keep_alive_timeout(Duration::from_secs(10));
-        let pool = builder.build(connector.clone());
-        let unpooled = builder.pool_max_idle_per_host(0).build(connector);
-        Ok(Self { pool, unpooled })
+        Ok(Self {
+            connector,
+            pool: Arc::default(),
+        })
     }
 
     /// Sends `request` and waits for the response head. Dropping the future cancels the request.
@@ -123,12 +99,13 @@ impl Client {
         &self,
         request: Request<Pieces>,
         patience: impl Into<Patience>,
-    ) -> Result<Response<Incoming>, SendError> {
-        send(&self.pool, request, patience.into()).await
+    ) -> Result<Response<Body>, SendError> {
+        let Patience { connect, head } = patience.into();
+        within(head, pin!(self.send_pooled(request, connect))).await
     }
 
     /// As [`Self::send`], but never on a connection that was used before: where one turned out to be dead, the others of
-    /// the pool are likely to be dead as well.
+    /// the pool are likely to be dead as well. Nor is it kept.
     ///
     /// # Errors
     /// As of [`Self::send`].
@@ -136,78 +113,169 @@ impl Client {
         &self,
         request: Request<Pieces>,
         patience: impl Into<Patience>,
-    ) -> Result<Response<Incoming>, SendError> {
-        send(&self.unpooled, request, patience.into()).await
+    ) -> Result<Response<Body>, SendError> {
+        let Patience { connect, head } = patience.into();
+        within(head, pin!(self.send_apart(request, connect))).await
     }
-}
 
-async fn send(
-    pool: &Sender,
-    mut request: Request<Pieces>,
-    patience: Patience,
-) -> Result<Response<Incoming>, SendError> {
-    let taken = request.body_mut().watch();
-    let sending = pin!(begin(pool, request));
-    let result = within(patience, sending, &taken)
-        .await
-        .map_err(SendError::late)?;
-    match result {
-        Ok(response) => {
-            if let Some(used) = response.extensions().get::<Used>() {
-                used.mark();
+    async fn send_pooled(
+        &self,
+        mut request: Request<Pieces>,
+        patience: Duration,
+    ) -> Result<Response<Body>, SendError> {
+        let uri = std::mem::take(request.uri_mut());
+        let origin = self.origin(&uri)?;
+        loop {
+            let connection = match origin.take() {
+                Ok(connection) => connection,
+                Err(given_back) => {
+                    let connecting = self.connect(uri.clone(), Some(origin.clone()), patience);
+                    soonest(given_back, Box::pin(connecting)).await?
+                }
+            };
+            match over(connection, request, &uri, &origin).await {
+                Ok(response) => return Ok(response),
+                Err(NoAnswer::Untouched(_, back)) => request = *back,
+                Err(NoAnswer::Failed(error)) => return Err(error),
             }
-            Ok(response)
         }
-        Err(error) => {
-            let was_used = error.connect_info().is_some_and(was_used);
-            Err(SendError::of(error, was_used))
+    }
+
+    async fn send_apart(
+        &self,
+        mut request: Request<Pieces>,
+        patience: Duration,
+    ) -> Result<Response<Body>, SendError> {
+        let uri = std::mem::take(request.uri_mut());
+        let origin = self.origin(&uri)?;
+        let connection = Box::pin(self.connect(uri.clone(), None, patience)).await?;
+        let sent = over(connection, request, &uri, &origin).await;
+        sent.map_err(|(NoAnswer::Untouched(error, _) | NoAnswer::Failed(error))| error)
+    }
+
+    fn origin(&self, uri: &Uri) -> Result<Arc<Origin>, SendError> {
+        self.pool.origin(uri).ok_or_else(SendError::nowhere)
+    }
+
+    /// A new connection, which belongs to `home`, or to nobody after its first use. It may be another's that all share.
+    fn connect(
+        &self,
+        uri: Uri,
+        home: Option<Arc<Origin>>,
+        patience: Duration,
+    ) -> impl Future<Output = Result<Connection, SendError>> + Send + 'static {
+        let (mut connector, pool) = (self.connector.clone(), self.pool.clone());
+        let connecting = async move {
+            poll_fn(|context| connector.poll_ready(context))
+                .await
+                .map_err(SendError::of_connecting)?;
+            let io = connector
+                .call(uri)
+                .await
+                .map_err(SendError::of_connecting)?;
+            let connection = match io.connected().is_negotiated_h2() {
+                true => http2(io, home.as_deref()).await.map(Connection::Http2),
+                false => Http1::new(io, home, pool.sweep())
+                    .await
+                    .map(Connection::http1),
+            };
+            connection.map_err(|error| SendError::of(error, false))
+        };
+        async move {
+            let late = |_| Err(SendError::late(SendErrorKind::ConnectTimeout));
+            timeout(patience, connecting).await.unwrap_or_else(late)
         }
     }
 }
 
-/// What becomes of a request, or the moment that it has missed. One clock, set anew only where the first of two moments passes:
-/// to set one costs more than it seems.
-async fn within(
-    patience: Patience,
-    mut sending: Pin<&mut ResponseFuture>,
-    taken: &Taken,
-) -> Result<<ResponseFuture as Future>::Output, SendErrorKind> {
-    // A time that is longer than the clock can hold is none.
-    let connect_by = Instant::now().checked_add(patience.connect);
-    let Some(first) = connect_by.into_iter().chain(patience.head).min() else {
-        return Ok(sending.await);
+/// Speaks HTTP/2 over `io`, unless there is a connection by now that does.
+async fn http2(io: Io, home: Option<&Origin>) -> hyper::Result<Http2> {
+    if let Some(shared) = home.and_then(Origin::shared) {
+        return Ok(shared);
+    }
+    let connection = Http2::new(io).await?;
+    if let Some(home) = home {
+        home.share(&connection);
+    }
+    Ok(connection)
+}
+
+/// A connection that is made or, if that is sooner, one that is given back; then the other is for those who come next.
+async fn soonest(
+    given_back: oneshot::Receiver<Connection>,
+    mut connecting: Pin<Box<impl Future<Output = Result<Connection, SendError>> + Send + 'static>>,
+) -> Result<Connection, SendError> {
+    tokio::select! {
+        biased;
+        Ok(connection) = given_back => {
+            tokio::spawn(async move {
+                if let Ok(Connection::Http1(connection)) = connecting.await {
+                    connection.release();
+                }
+            });
+            Ok(connection)
+        }
+        made = &mut connecting => made,
+    }
+}
+
+/// Waits for the head of an answer, but no longer than until `latest`.
+async fn within<F: Future<Output = Result<Response<Body>, SendError>>>(
+    latest: Option<Instant>,
+    sending: Pin<&mut F>,
+) -> Result<Response<Body>, SendError> {
+    let Some(latest) = latest else {
+        return sending.await;
     };
-    let mut clock = pin!(sleep_until(first));
-    loop {
-        tokio::select! {
-            biased;
-            result = &mut sending => return Ok(result),
-            () = &mut clock => {}
-        }
-        let now = Instant::now();
-        if !taken.is_so() && connect_by.is_some_and(|by| by <= now) {
-            return Err(SendErrorKind::ConnectTimeout);
-        }
-        match patience.head {
-            Some(head) if head <= now => return Err(SendErrorKind::HeadTimeout),
-            Some(head) => clock.as_mut().reset(head),
-            None => return Ok(sending.await),
-        }
-    }
+    let late = |_| Err(SendError::late(SendErrorKind::HeadTimeout));
+    timeout_at(latest, sending).await.unwrap_or_else(late)
 }
 
-/// Begins to send. Apart from its caller the future, of some kilobytes, is made where it will be; within it, it is made first and
-/// copied then.
-#[inline(never)]
-fn begin(pool: &Sender, request: Request<Pieces>) -> ResponseFuture {
-    pool.request(request)
+/// A request that got no response.
+enum NoAnswer {
+    /// A connection that had answered others ended before it took the request, which says nothing of the next one.
+    Untouched(SendError, Box<Request<Pieces>>),
+    Failed(SendError),
 }
 
-/// Whether a connection that failed had answered before.
-fn was_used(connected: &Connected) -> bool {
-    let mut extras = Extensions::new();
-    connected.get_extras(&mut extras);
-    extras.get::<Used>().is_some_and(Used::is_marked)
+/// Sends `request` over `connection` to `uri`, which is at `origin`.
+fn over(
+    connection: Connection,
+    mut request: Request<Pieces>,
+    uri: &Uri,
+    origin: &Origin,
+) -> impl Future<Output = Result<Response<Body>, NoAnswer>> + use<> {
+    let (is_reused, answering) = match connection {
+        Connection::Http1(connection) => {
+            // RFC 9112, sections 3.2.1 and 3.2: the path, and the host beside it.
+            *request.uri_mut() = path(uri);
+            if let Some(host) = &origin.host {
+                let headers = request.headers_mut();
+                headers.entry(header::HOST).or_insert_with(|| host.clone());
+            }
+            let is_reused = connection.is_reused();
+            (is_reused, Either::Left(connection.send(request)))
+        }
+        Connection::Http2(connection) => {
+            // RFC 9113, section 8.3.1: all of it, in fields of its own.
+            *request.uri_mut() = uri.clone();
+            let is_reused = connection.is_reused();
+            (is_reused, Either::Right(Box::pin(connection.send(request))))
+        }
+    };
+    answering.map_err(move |mut failed| {
+        let back = failed.take_message();
+        let error = SendError::of(failed.into_error(), is_reused);
+        match back {
+            Some(request) if is_reused => NoAnswer::Untouched(error, Box::new(request)),
+            _ => NoAnswer::Failed(error),
+        }
+    })
+}
+
+fn path(uri: &Uri) -> Uri {
+    const ROOT: PathAndQuery = PathAndQuery::from_static("/");
+    uri.path_and_query().cloned().unwrap_or(ROOT).into()
 }
 
 fn parse_proxy(text: &str) -> Result<Uri, SetupError> {
@@ -218,138 +286,4 @@ fn parse_proxy(text: &str) -> Result<Uri, SetupError> {
         && uri.path() == "/"
         && uri.query().is_none();
     if is_plain { Ok(uri) } else { Err(refused()) }
-}
-
-/// A file of certificate authorities, and what was in it.
-#[derive(Debug, PartialEq, Eq)]
-struct Authorities {
-    path: PathBuf,
-    pem: Vec<u8>,
-}
-
-impl Authorities {
-    fn read(path: &Path) -> Result<Self, SetupError> {
-        let path = path.to_owned();
-        match read_small_file(&path) {
-            Ok(pem) => Ok(Self { path, pem }),
-            Err(error) => Err(SetupError::CaFile {
-                path,
-                source: error.into(),
-            }),
-        }
-    }
-}
-
-fn read_roots(file: &Authorities) -> Result<RootCertStore, SetupError> {
-    let fail = |source| SetupError::CaFile {
-        path: file.path.clone(),
-        source,
-    };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&file.pem) {
-        let certificate = certificate.map_err(|error| fail(error.into()))?;
-        roots.add(certificate).map_err(|error| fail(error.into()))?;
-    }
-    if roots.is_empty() {
-        Err(fail("no certificate in it".into()))
-    } else {
-        Ok(roots)
-    }
-}
-
-/// The clients in use, by settings.
-#[derive(Debug)]
-pub struct Clients {
-    policy: NetworkPolicy,
-    /// Connects in place of TCP.
-    dial: Option<Arc<dyn Dial>>,
-    by_settings: Mutex<HashMap<TransportSettings, Made>>,
-    connections: Arc<Connections>,
-}
-
-/// A client, and the authorities that it was made with.
-#[derive(Debug)]
-struct Made {
-    client: Arc<Client>,
-    authorities: Option<Authorities>,
-}
-
-impl Clients {
-    /// No client yet; every one will obey `policy`.
-    #[must_use]
-    pub fn new(policy: NetworkPolicy) -> Self {
-        Self {
-            policy,
-            dial: None,
-            by_settings: Mutex::default(),
-            connections: Arc::default(),
-        }
-    }
-
-    /// As [`Self::new`], on connections that `dial` makes.
-    #[must_use]
-    pub fn dialling(policy: NetworkPolicy, dial: Arc<dyn Dial>) -> Self {
-        Self {
-            dial: Some(dial),
-            ..Self::new(policy)
-        }
-    }
-
-    /// No client yet; every one will connect as these do, and share no connection with them.
-    #[must_use]
-    pub fn apart(&self) -> Self {
-        Self {
-            dial: self.dial.clone(),
-            ..Self::new(self.policy)
-        }
-    }
-
-    /// The connections of all clients made here.
-    #[must_use]
-    pub fn connections(&self) -> &Arc<Connections> {
-        &self.connections
-    }
-
-    /// What providers' addresses are judged by.
-    #[must_use]
-    pub fn policy(&self) -> NetworkPolicy {
-        self.policy
-    }
-
-    /// The client for these settings, made on first use, and anew where the content of `ca_file` is another now. Clients that
-    /// nobody holds any more are dropped on the way, with their connections.
-    ///
-    /// # Errors
-    /// The settings cannot be used.
-    pub fn get(&self, settings: &TransportSettings) -> Result<Arc<Client>, SetupError> {
-        let authorities = settings
-            .ca_file
-            .as_deref()
-            .map(Authorities::read)
-            .transpose()?;
-        let mut clients = self
-            .by_settings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        clients.retain(|known, made| known == settings || Arc::strong_count(&made.client) > 1);
-        if let Some(made) = clients.get(settings)
-            && made.authorities == authorities
-        {
-            return Ok(made.client.clone());
-        }
-        let client = Client::new(
-            self.policy,
-            self.dial.as_ref(),
-            settings,
-            authorities.as_ref(),
-            self.connections.clone(),
-        )?;
-        let client = Arc::new(client);
-        let made = Made {
-            client: client.clone(),
-            authorities,
-        };
-        clients.insert(settings.clone(), made);
-        Ok(client)
-    }
 }

@@ -6,10 +6,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -216,30 +213,10 @@ async fn first(dial: &dyn Dial, addresses: Vec<IpAddr>, port: u16) -> io::Result
     Err(failed)
 }
 
-/// Whether a connection has answered a request before.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Used(Arc<AtomicBool>);
-
-impl Used {
-    /// It has answered.
-    pub(crate) fn mark(&self) {
-        // A connection that serves many at a time is marked once.
-        if !self.is_marked() {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether it has answered before.
-    pub(crate) fn is_marked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// A connection that remembers whether it was used.
+/// A connection that is counted.
 #[derive(Debug)]
 pub(crate) struct Stream {
     io: Io,
-    used: Used,
     _open: Open,
 }
 
@@ -261,7 +238,6 @@ impl Stream {
     fn new(tcp: TokioIo<TcpStream>, connections: &Arc<Connections>) -> Self {
         Self {
             io: Io::Tcp(tcp),
-            used: Used::default(),
             _open: connections.open_one(),
         }
     }
@@ -269,7 +245,6 @@ impl Stream {
     fn linked(link: Link, connections: &Arc<Connections>) -> Self {
         Self {
             io: Io::Linked(TokioIo::new(link)),
-            used: Used::default(),
             _open: connections.open_one(),
         }
     }
@@ -277,7 +252,7 @@ impl Stream {
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        Connected::new().extra(self.used.clone())
+        Connected::new()
     }
 }
 

@@ -59,21 +59,33 @@ impl SendError {
         }
     }
 
-    pub(crate) fn of(error: hyper_util::client::legacy::Error, on_reused_connection: bool) -> Self {
-        let kind = if !error.is_connect() {
-            SendErrorKind::Connection
-        } else if find::<Refused>(&error).is_some() {
+    /// An address that names no host.
+    pub(crate) fn nowhere() -> Self {
+        Self {
+            source: Some("the address names no host".into()),
+            ..Self::late(SendErrorKind::Connect)
+        }
+    }
+
+    pub(crate) fn of_connecting(error: Box<dyn StdError + Send + Sync>) -> Self {
+        let kind = if find::<Refused>(&*error).is_some() {
             SendErrorKind::AddressRefused
-        } else if find::<io::Error>(&error).is_some_and(is_local_limit) {
+        } else if find::<io::Error>(&*error).is_some_and(is_local_limit) {
             SendErrorKind::LocalLimit
         } else {
             SendErrorKind::Connect
         };
-        let was_refused = find::<h2::Error>(&error).is_some_and(is_refusal);
         Self {
-            kind,
+            source: Some(error),
+            ..Self::late(kind)
+        }
+    }
+
+    pub(crate) fn of(error: hyper::Error, on_reused_connection: bool) -> Self {
+        Self {
+            kind: SendErrorKind::Connection,
             on_reused_connection,
-            was_refused,
+            was_refused: find::<h2::Error>(&error).is_some_and(is_refusal),
             source: Some(error.into()),
         }
     }

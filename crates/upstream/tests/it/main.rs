@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod connections;
+mod pool;
 mod server;
 mod tls;

@@ -12,11 +12,11 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
     net::{TcpListener, TcpStream},
 };
+use upstream::Body;
 use upstream::{Client, Clients, NetworkPolicy, Pieces, SendError, TransportSettings};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -45,9 +45,7 @@ pub(crate) fn post(url: &str) -> Request<Pieces> {
 }
 
 /// The answer's version and text.
-pub(crate) async fn read(
-    response: Result<Response<Incoming>, SendError>,
-) -> (http::Version, String) {
+pub(crate) async fn read(response: Result<Response<Body>, SendError>) -> (http::Version, String) {
     let response = response.unwrap();
     let version = response.version();
     let body = response.into_body().collect().await.unwrap().to_bytes();
