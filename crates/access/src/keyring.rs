@@ -27,7 +27,7 @@ pub enum Denied {
 /// The keys of one configuration; replaced whole when it changes.
 #[derive(Debug, Clone, Default)]
 pub struct Keyring {
-    keys: HashMap<KeyHash, Arc<ClientKey>>,
+    keys: HashMap<KeyHash, Arc<ClientKey>, foldhash::fast::RandomState>,
 }
 
 impl Keyring {

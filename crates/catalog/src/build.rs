@@ -24,8 +24,11 @@ use serde::{Deserialize, Serialize};
 use upstream::{Clients, NetworkPolicy};
 
 use crate::{
-    Model, Policy, Provider, ProviderError, Secrets, Snapshot, guarding, outside::OutsideFiles,
-    prices, snapshot::revision, version,
+    Model, Policy, Provider, ProviderError, Secrets, Snapshot, guarding,
+    outside::OutsideFiles,
+    prices,
+    snapshot::{Table, revision},
+    version,
 };
 
 /// Why the configuration cannot be loaded.
@@ -113,7 +116,7 @@ impl Rows {
             .into_iter()
             .map(|row| model_of(row, &policies, secrets, clients.policy()))
             .collect();
-        let mut providers = HashMap::new();
+        let mut providers = Table::default();
         let mut problems = HashMap::new();
         let mut revisions = HashMap::new();
         let mut provider_specs = Vec::new();

@@ -1,12 +1,12 @@
 //! Rows of `prices`, and the price of each association.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use access::{Price, PriceTable};
 use entities::price;
 use router::{CandidateId, ProviderId, Route, RouteTable};
 
-use crate::Provider;
+use crate::{Provider, snapshot::Table};
 
 /// What a row charges.
 #[must_use]
@@ -54,8 +54,8 @@ fn vendor(provider: &Provider) -> Option<&'static str> {
 pub(crate) fn of_candidates(
     rows: Vec<price::Model>,
     routes: &RouteTable,
-    providers: &HashMap<ProviderId, Arc<Provider>>,
-) -> HashMap<CandidateId, Arc<Price>> {
+    providers: &Table<ProviderId, Arc<Provider>>,
+) -> Table<CandidateId, Arc<Price>> {
     let table = table(rows);
     let candidates = routes.routes().flat_map(Route::candidates);
     candidates

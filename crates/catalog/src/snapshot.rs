@@ -9,6 +9,9 @@ use router::{CandidateId, ModelId, ProviderId, Route, RouteTable};
 
 use crate::{Policy, Provider, outside::OutsideFiles};
 
+/// What requests are looked up in. Only what is configured is put into it, so that nobody can choose what falls together.
+pub(crate) type Table<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
 /// A model of a snapshot.
 #[derive(Debug, Clone)]
 pub struct Model {
@@ -35,13 +38,13 @@ pub struct Snapshot {
     pub routes: RouteTable,
     /// The keys accepted.
     pub keys: Keyring,
-    pub(crate) models: HashMap<Arc<str>, Model>,
-    pub(crate) providers: HashMap<ProviderId, Arc<Provider>>,
+    pub(crate) models: Table<Arc<str>, Model>,
+    pub(crate) providers: Table<ProviderId, Arc<Provider>>,
     pub(crate) problems: HashMap<ProviderId, String>,
     pub(crate) revisions: HashMap<ProviderId, u64>,
     /// Read when the configuration was.
     pub(crate) files: OutsideFiles,
-    pub(crate) prices: HashMap<CandidateId, Arc<Price>>,
+    pub(crate) prices: Table<CandidateId, Arc<Price>>,
 }
 
 impl Snapshot {

@@ -21,7 +21,6 @@ mod look;
 mod messages;
 mod other;
 mod responses;
-mod walk;
 
 pub(crate) use indices::Indices;
 use look::Look;

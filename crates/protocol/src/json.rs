@@ -5,6 +5,8 @@
 //! ranges nor a limit for what it ignores, so this walks the text once and allocates nothing.
 //! Grammar: RFC 8259.
 
+pub(crate) mod walk;
+
 use std::{borrow::Cow, ops::Range};
 
 /// Deepest nesting accepted, the same as serde_json's.
@@ -137,11 +139,16 @@ impl<'a> Scanner<'a> {
             reason: "invalid UTF-8",
             offset: error.valid_up_to(),
         })?;
-        Ok(Self {
+        Ok(Self::of(text))
+    }
+
+    /// Starts at the first byte of `text`.
+    pub(crate) fn of(text: &'a str) -> Self {
+        Self {
             text,
             at: 0,
             depth: 0,
-        })
+        }
     }
 
     /// Offset of the next byte.

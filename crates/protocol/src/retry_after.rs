@@ -27,10 +27,11 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 #[must_use]
 pub fn exhausted(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     // Most answers tell nothing of limits, and one look at their few names says so.
-    if !headers
-        .keys()
-        .any(|name| name.as_str().contains("ratelimit"))
-    {
+    if !headers.keys().any(|name| {
+        VENDORS
+            .iter()
+            .any(|vendor| name.as_str().starts_with(vendor))
+    }) {
         return None;
     }
     let text = |name: &str| text(headers, name);
@@ -49,6 +50,8 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
+/// How names of the pairs begin.
+const VENDORS: [&str; 2] = ["x-ratelimit-", "anthropic-ratelimit-"];
 /// What is left, and when it is full again.
 const OPENAI_PAIRS: [(&str, &str); 2] = [
     (

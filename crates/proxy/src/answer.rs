@@ -13,6 +13,7 @@ use upstream::Body;
 
 use crate::{
     ask::Ask,
+    content_type,
     exchange::{Prepared, is_forwarded},
     failure::Failure,
     settings::Settings,
@@ -70,7 +71,7 @@ pub(crate) async fn judge(
     deadline: Deadline,
     settings: &Settings,
 ) -> Result<Answered, Failure> {
-    let is_kind = |kind: &str| content_type(response.headers()).contains(kind);
+    let is_kind = |kind: &str| content_type::has(content_type::of(response.headers()), kind);
     if is_forwarded(ask.endpoint) {
         if is_kind("json") {
             return collect(ask, provider, prepared, response, deadline, settings).await;
@@ -86,7 +87,7 @@ pub(crate) async fn judge(
         Framing::Sse => "text/event-stream",
     };
     if !is_kind(expected) {
-        let came = content_type(response.headers());
+        let came = content_type::of(response.headers()).to_ascii_lowercase();
         return Err(Failure::bad_payload(format!(
             "a stream was asked for, '{came}' came"
         )));
@@ -101,12 +102,6 @@ pub(crate) async fn judge(
     begin_stream(provider, tap, response, deadline).await
 }
 
-fn content_type(headers: &HeaderMap) -> String {
-    let value = headers.get(header::CONTENT_TYPE);
-    let text = value.and_then(|value| value.to_str().ok());
-    text.unwrap_or_default().trim().to_ascii_lowercase()
-}
-
 async fn collect(
     ask: &Ask<'_>,
     provider: &Provider,
@@ -115,9 +110,10 @@ async fn collect(
     deadline: Deadline,
     settings: &Settings,
 ) -> Result<Answered, Failure> {
-    let came = content_type(response.headers());
+    let came = content_type::of(response.headers());
     // Where no type is named, what came shows what it is.
-    if !came.is_empty() && !came.contains("json") {
+    if !came.is_empty() && !content_type::has(came, "json") {
+        let came = came.to_ascii_lowercase();
         return Err(Failure::bad_payload(format!(
             "JSON was asked for, '{came}' came"
         )));

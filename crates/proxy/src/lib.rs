@@ -20,6 +20,7 @@ mod budget;
 mod canonical_form;
 mod caught;
 mod clock;
+mod content_type;
 mod count;
 mod edge;
 mod errand;

@@ -58,7 +58,7 @@ pub enum Error {
 /// All models with their candidates. Looking one up costs the same however many there are.
 #[derive(Debug, Default)]
 pub struct RouteTable {
-    routes: HashMap<Arc<str>, Route>,
+    routes: HashMap<Arc<str>, Route, foldhash::fast::RandomState>,
     providers: HashMap<Arc<str>, ProviderId>,
 }
 

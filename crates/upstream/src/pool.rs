@@ -41,7 +41,7 @@ impl Connection {
 /// The connections of a client, by origin.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
-    origins: RwLock<HashMap<(Scheme, Authority), Arc<Origin>>>,
+    origins: RwLock<HashMap<(Scheme, Authority), Arc<Origin>, foldhash::fast::RandomState>>,
     /// Called when a connection ended while nobody used it.
     sweep: Arc<Notify>,
     is_swept: AtomicBool,

@@ -1,14 +1,12 @@
 //! Chat Completions and Completions.
 
-use super::{
-    Answer,
-    indices::Indices,
-    look::Look,
-    walk::{self, Walk, document},
-};
+use super::{Answer, indices::Indices, look::Look};
 use crate::{
     Malformed, ProviderError, Unusable,
-    json::{Kind, Scanner, Value},
+    json::{
+        Kind, Scanner, Value,
+        walk::{self, Walk, document},
+    },
     openai::{DONE, usage},
 };
 
@@ -20,7 +18,7 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, Unusable> {
     document(body, |name, scanner| {
         match name {
             "choices" => choices.read(scanner)?,
-            "usage" => answer.usage = usage::parse(scanner.value()?.raw),
+            "usage" => answer.usage = usage::read(scanner)?,
             "error" => error = ProviderError::unless_null(&scanner.value()?),
             _ => {
                 scanner.value()?;
@@ -48,7 +46,7 @@ pub(super) fn look(data: &[u8]) -> Result<Look, Malformed> {
     let is_object = document(data, |name, scanner| {
         match name {
             "choices" => choices.read(scanner)?,
-            "usage" => look.usage = usage::parse(scanner.value()?.raw),
+            "usage" => look.usage = usage::read(scanner)?,
             "error" => look.error = ProviderError::unless_null(&scanner.value()?),
             _ => {
                 scanner.value()?;

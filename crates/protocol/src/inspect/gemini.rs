@@ -1,15 +1,13 @@
 //! `generateContent` and `streamGenerateContent`.
 
-use super::{
-    Answer,
-    indices::Indices,
-    look::Look,
-    walk::{self, Walk, document, text_len},
-};
+use super::{Answer, indices::Indices, look::Look};
 use crate::{
     Malformed, ProviderError, Unusable, Usage,
     gemini::{generate::is_broken, usage},
-    json::{Scanner, Value},
+    json::{
+        Scanner, Value,
+        walk::{self, Walk, document, text_len},
+    },
 };
 
 /// Judges a whole answer.

@@ -1,14 +1,13 @@
 //! Messages.
 
-use super::{
-    Answer,
-    look::Look,
-    walk::{self, Walk, document, text_len},
-};
+use super::{Answer, look::Look};
 use crate::{
     Malformed, ProviderError, Unusable,
     anthropic::usage::Counts,
-    json::{Scanner, Value},
+    json::{
+        Scanner, Value,
+        walk::{self, Walk, document, text_len},
+    },
 };
 
 /// Judges a whole answer.

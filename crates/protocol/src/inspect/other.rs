@@ -1,9 +1,9 @@
 //! Endpoints whose answers are not generated text: embeddings, counts, and what is forwarded.
 
-use super::{Answer, look::Look, walk::document};
+use super::{Answer, look::Look};
 use crate::{
     Endpoint, Malformed, ProviderError, Unusable, gemini,
-    json::{Kind, Scanner, Value},
+    json::{Kind, Scanner, Value, walk::document},
     openai::{DONE, usage},
 };
 

@@ -1,13 +1,12 @@
 //! Responses.
 
-use super::{
-    Answer,
-    look::Look,
-    walk::{self, Walk, document, text_len},
-};
+use super::{Answer, look::Look};
 use crate::{
     Malformed, ProviderError, Unusable, Usage,
-    json::{Scanner, Value},
+    json::{
+        Scanner, Value,
+        walk::{self, Walk, document, text_len},
+    },
     openai::{DONE, usage},
 };
 
@@ -128,7 +127,7 @@ impl Response {
             match name {
                 "status" => self.has_failed = scanner.value()?.raw == r#""failed""#,
                 "error" => self.error = ProviderError::unless_null(&scanner.value()?),
-                "usage" => self.usage = usage::parse(scanner.value()?.raw),
+                "usage" => self.usage = usage::read(scanner)?,
                 "output" => {
                     let items = walk::array(scanner, |scanner| self.item(scanner))?;
                     self.has_output = items.is_some();

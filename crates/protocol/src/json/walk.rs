@@ -1,12 +1,12 @@
 //! Walking objects and arrays of which few members matter.
 
-use crate::json::{Kind, Scanner, SyntaxError, Value};
+use super::{Kind, Scanner, SyntaxError, Value};
 
-pub(super) type Walk<T> = Result<T, SyntaxError>;
+pub(crate) type Walk<T> = Result<T, SyntaxError>;
 
 /// Gives each member of the object that comes next to `member`, which must take its value. Any other value is skipped;
 /// answers whether it was an object.
-pub(super) fn object<'a>(
+pub(crate) fn object<'a>(
     scanner: &mut Scanner<'a>,
     mut member: impl FnMut(&str, &mut Scanner<'a>) -> Walk<()>,
 ) -> Walk<bool> {
@@ -23,7 +23,7 @@ pub(super) fn object<'a>(
 
 /// Gives each element of the array that comes next to `element`, which must take it. Any other value is skipped; answers
 /// how many elements there were, if it was an array.
-pub(super) fn array<'a>(
+pub(crate) fn array<'a>(
     scanner: &mut Scanner<'a>,
     mut element: impl FnMut(&mut Scanner<'a>) -> Walk<()>,
 ) -> Walk<Option<usize>> {
@@ -41,7 +41,7 @@ pub(super) fn array<'a>(
 }
 
 /// [`object`], of a whole text.
-pub(super) fn document<'a>(
+pub(crate) fn document<'a>(
     text: &'a [u8],
     member: impl FnMut(&str, &mut Scanner<'a>) -> Walk<()>,
 ) -> Walk<bool> {
@@ -52,7 +52,7 @@ pub(super) fn document<'a>(
 }
 
 /// Bytes of a string's text, escapes as they stand; 0 for what is no string.
-pub(super) fn text_len(value: &Value<'_>) -> usize {
+pub(crate) fn text_len(value: &Value<'_>) -> usize {
     match value.kind {
         Kind::String => value.raw.len().saturating_sub(2),
         _ => 0,

@@ -2,47 +2,29 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Usage, UsageSource};
+use crate::{
+    Usage, UsageSource,
+    json::{
+        Kind, Scanner,
+        walk::{self, Walk},
+    },
+};
 
 /// Reads a `usage` object in the words of Chat Completions or in those of Responses; `None` where it is null, not an
 /// object, or says nothing. Input includes cached and cache-written tokens and output includes reasoning, so both are taken
 /// over as they are.
 pub(crate) fn parse(raw: &str) -> Option<Usage> {
-    if raw == "null" {
-        return None;
-    }
-    let wire: Wire = serde_json::from_str(raw).ok()?;
-    let (input, output) = (
-        wire.prompt_tokens.or(wire.input_tokens),
-        wire.completion_tokens.or(wire.output_tokens),
-    );
-    if input.is_none() && output.is_none() && wire.total_tokens.is_none() {
-        return None;
-    }
-    let completion = output.unwrap_or(0);
-    let prompt = input.unwrap_or_else(|| wire.total_tokens.unwrap_or(0).saturating_sub(completion));
-    let input = wire
-        .prompt_tokens_details
-        .or(wire.input_tokens_details)
-        .unwrap_or_default();
-    let output = wire
-        .completion_tokens_details
-        .or(wire.output_tokens_details)
-        .unwrap_or_default();
-    Some(Usage {
-        prompt,
-        completion,
-        total: wire
-            .total_tokens
-            .unwrap_or(prompt.saturating_add(completion)),
-        cached: input
-            .cached_tokens
-            .or(wire.prompt_cache_hit_tokens)
-            .unwrap_or(0),
-        cache_write: input.cache_write_tokens.unwrap_or(0),
-        reasoning: output.reasoning_tokens.unwrap_or(0),
-        source: UsageSource::Provider,
-    })
+    let mut scanner = Scanner::of(raw);
+    let usage = read(&mut scanner).ok()?;
+    scanner.end().ok()?;
+    usage
+}
+
+/// [`parse`], of the value that comes next.
+pub(crate) fn read(scanner: &mut Scanner<'_>) -> Walk<Option<Usage>> {
+    let mut said = Said::default();
+    walk::object(scanner, |name, scanner| said.member(name, scanner))?;
+    Ok(said.usage())
 }
 
 /// Seconds of sound, where these are what is billed.
@@ -58,30 +40,99 @@ pub(crate) fn seconds(raw: &str) -> Option<f64> {
         .filter(|_| told.kind.as_deref() == Some("duration"))
 }
 
-#[derive(Deserialize)]
-struct Wire {
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
-    total_tokens: Option<u64>,
-    prompt_tokens_details: Option<Input>,
-    completion_tokens_details: Option<Output>,
-    input_tokens_details: Option<Input>,
-    output_tokens_details: Option<Output>,
+/// What it says, by either name.
+#[derive(Default)]
+struct Said {
+    input: Option<u64>,
+    output: Option<u64>,
+    total: Option<u64>,
+    cached: Option<u64>,
     /// DeepSeek's name for cached tokens.
-    prompt_cache_hit_tokens: Option<u64>,
+    cache_hit: Option<u64>,
+    cache_write: Option<u64>,
+    reasoning: Option<u64>,
+    /// Something that is to be a number, or to hold some, is neither that nor null: then none of it is believed.
+    is_wrong: bool,
 }
 
-#[derive(Deserialize, Default)]
-struct Input {
-    cached_tokens: Option<u64>,
-    cache_write_tokens: Option<u64>,
-}
+impl Said {
+    fn member(&mut self, name: &str, scanner: &mut Scanner<'_>) -> Walk<()> {
+        match name {
+            "prompt_tokens" => self.input = self.number(scanner)?.or(self.input),
+            "input_tokens" => self.input = self.input.or(self.number(scanner)?),
+            "completion_tokens" => self.output = self.number(scanner)?.or(self.output),
+            "output_tokens" => self.output = self.output.or(self.number(scanner)?),
+            "total_tokens" => self.total = self.number(scanner)?,
+            "prompt_cache_hit_tokens" => self.cache_hit = self.number(scanner)?,
+            "prompt_tokens_details" | "input_tokens_details" => {
+                self.details(scanner, |said, name, scanner| {
+                    match name {
+                        "cached_tokens" => said.cached = said.number(scanner)?,
+                        "cache_write_tokens" => said.cache_write = said.number(scanner)?,
+                        _ => {
+                            scanner.value()?;
+                        }
+                    }
+                    Ok(())
+                })?;
+            }
+            "completion_tokens_details" | "output_tokens_details" => {
+                self.details(scanner, |said, name, scanner| {
+                    match name {
+                        "reasoning_tokens" => said.reasoning = said.number(scanner)?,
+                        _ => {
+                            scanner.value()?;
+                        }
+                    }
+                    Ok(())
+                })?;
+            }
+            _ => {
+                scanner.value()?;
+            }
+        }
+        Ok(())
+    }
 
-#[derive(Deserialize, Default)]
-struct Output {
-    reasoning_tokens: Option<u64>,
+    fn number(&mut self, scanner: &mut Scanner<'_>) -> Walk<Option<u64>> {
+        let value = scanner.value()?;
+        let number = match value.kind {
+            Kind::Number => value.raw.parse().ok(),
+            _ => None,
+        };
+        self.is_wrong |= number.is_none() && !value.is_null();
+        Ok(number)
+    }
+
+    fn details(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        mut member: impl FnMut(&mut Self, &str, &mut Scanner<'_>) -> Walk<()>,
+    ) -> Walk<()> {
+        let kind = scanner.peek()?;
+        self.is_wrong |= !matches!(kind, Kind::Object | Kind::Null);
+        walk::object(scanner, |name, scanner| member(self, name, scanner))?;
+        Ok(())
+    }
+
+    fn usage(self) -> Option<Usage> {
+        let says_nothing = self.input.is_none() && self.output.is_none() && self.total.is_none();
+        if says_nothing || self.is_wrong {
+            return None;
+        }
+        let completion = self.output.unwrap_or(0);
+        let rest = || self.total.unwrap_or(0).saturating_sub(completion);
+        let prompt = self.input.unwrap_or_else(rest);
+        Some(Usage {
+            prompt,
+            completion,
+            total: self.total.unwrap_or(prompt.saturating_add(completion)),
+            cached: self.cached.or(self.cache_hit).unwrap_or(0),
+            cache_write: self.cache_write.unwrap_or(0),
+            reasoning: self.reasoning.unwrap_or(0),
+            source: UsageSource::Provider,
+        })
+    }
 }
 
 /// A `usage` object, as Chat Completions writes it.
@@ -162,6 +213,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_null_or_unknown_is_passed_over() {
+        let usage = parse(
+            r#" {"prompt_tokens":null,"input_tokens":3,"cost":{"usd":[1e-3]},"completion_tokens":2,
+                "output_tokens":null,"prompt_tokens_details":null,"completion_tokens_details":{"x":"y"}}"#,
+        )
+        .unwrap();
+        assert_eq!((usage.prompt, usage.completion, usage.total), (3, 2, 5));
+    }
+
+    #[test]
     fn nothing_said_is_not_zero() {
         for raw in [
             "null",
@@ -170,6 +231,13 @@ mod tests {
             "7",
             r#"{"prompt_tokens":-1}"#,
             r#"{"prompt_tokens_details":null}"#,
+            r#"{"prompt_tokens":1,"completion_tokens":1.5}"#,
+            r#"{"prompt_tokens":1,"completion_tokens":"2"}"#,
+            r#"{"prompt_tokens":1,"prompt_tokens_details":7}"#,
+            r#"{"prompt_tokens":1,"prompt_tokens_details":{"cached_tokens":[]}}"#,
+            r#"{"prompt_tokens":18446744073709551616}"#,
+            r#"{"prompt_tokens":1} {}"#,
+            r#"{"prompt_tokens":1"#,
         ] {
             assert_eq!(parse(raw), None, "{raw}");
         }
