@@ -200,7 +200,8 @@ async fn http2(io: Io, home: Option<&Origin>) -> hyper::Result<Http2> {
     Ok(connection)
 }
 
-/// A connection that is made or, if that is sooner, one that is given back; then the other is for those who come next.
+/// A connection that is made or, if that is sooner, one that is given back; then the other is for those who come next, unless
+/// they share.
 async fn soonest(
     given_back: oneshot::Receiver<Connection>,
     mut connecting: Pin<Box<impl Future<Output = Result<Connection, SendError>> + Send + 'static>>,
@@ -208,11 +209,13 @@ async fn soonest(
     tokio::select! {
         biased;
         Ok(connection) = given_back => {
-            tokio::spawn(async move {
-                if let Ok(Connection::Http1(connection)) = connecting.await {
-                    connection.release();
-                }
-            });
+            if matches!(connection, Connection::Http1(_)) {
+                tokio::spawn(async move {
+                    if let Ok(Connection::Http1(connection)) = connecting.await {
+                        connection.release();
+                    }
+                });
+            }
             Ok(connection)
         }
         made = &mut connecting => made,

@@ -10,13 +10,14 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     sync::{Semaphore, mpsc},
     task::JoinHandle,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 use upstream::{
     Body, Client, Clients, Dial, Link, NetworkPolicy, Pieces, SendError, TransportSettings,
@@ -57,7 +58,8 @@ impl Server {
     async fn asked(&mut self) {
         let mut request = Vec::new();
         while !request.ends_with(b"}") {
-            assert_ne!(self.0.read_buf(&mut request).await.unwrap(), 0);
+            let reading = timeout(PATIENCE, self.0.read_buf(&mut request));
+            assert_ne!(reading.await.unwrap().unwrap(), 0);
         }
     }
 
@@ -108,7 +110,8 @@ impl World {
     }
 
     async fn server(&mut self) -> Server {
-        self.servers.recv().await.unwrap()
+        let connecting = timeout(PATIENCE, self.servers.recv());
+        connecting.await.unwrap().unwrap()
     }
 
     /// A connection that has served a request.
@@ -122,9 +125,12 @@ impl World {
 
     /// Waits until so many connections are open.
     async fn until_open(&self, count: u64) {
-        while self.clients.connections().open() != count {
-            sleep(Duration::from_millis(1)).await;
-        }
+        let waiting = async {
+            while self.clients.connections().open() != count {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(PATIENCE, waiting).await.unwrap();
     }
 }
 
@@ -250,6 +256,23 @@ async fn an_answer_may_pass_from_task_to_task() {
     let sent = world.send();
     server.serve().await;
     read(sent.await.unwrap()).await;
+}
+
+/// A task that has had its share finds nothing ready that it polls, also while it gives a connection back.
+#[tokio::test]
+async fn a_task_that_has_to_yield_gives_its_connection_back() {
+    let mut world = World::of(1);
+    let sent = world.send();
+    let mut server = world.server().await;
+    server.serve().await;
+    let response = sent.await.unwrap().unwrap();
+    while tokio::task::consume_budget().now_or_never().is_some() {}
+    drop(response);
+    let sent = world.send();
+    server.serve().await;
+    read(sent.await.unwrap()).await;
+    drop(server);
+    world.until_open(0).await;
 }
 
 /// What was not sent must not be taken for a part of the next request.
