@@ -26,6 +26,8 @@ THREADS = 6
 LASTS = 4
 #: Slower than this, at the 99th percentile, requests have waited for the database. The machine alone is not that slow.
 PATIENCE = 1.0
+# What each statement of a slow server takes, in seconds.
+SLOW = 2.0
 
 
 def end_connections(database: Database) -> int:
@@ -120,7 +122,7 @@ def test_a_server_that_takes_two_seconds_for_each_statement_delays_rows_and_noth
     calm = load.run(gateway.openai(), stack.name, 400, THREADS)
     written = lambda: gateway.metrics()["gateway_records_written_total"]  # noqa: E731
     wait_for(lambda: written() == len(calm), "the rows of before")
-    forwarder.delay = 2.0
+    forwarder.delay = SLOW
     running = load.Load(gateway.openai(), stack.name, THREADS)
     # A transaction is some statements.
     wait_for(lambda: running.succeeded() > 400 and written() > len(calm), "rows that were written slowly", seconds=90)
@@ -130,7 +132,8 @@ def test_a_server_that_takes_two_seconds_for_each_statement_delays_rows_and_noth
     print(f"p50 {median(calm):.3f} s when all is well, {median(slow):.3f} s of {len(slow)} requests with a slow server")
     assert spooled > 0, "rows waited"
     assert_nothing_lost(gateway, database, calm + slow)
-    assert median(slow) < max(0.2, 2 * median(calm))
+    # One that waited for a single statement would take longer than that takes.
+    assert median(slow) < SLOW / 2
     assert p99(slow) < max(PATIENCE, 3 * p99(calm))
     gateway.stop()
     forwarder.close()
