@@ -26,7 +26,7 @@ THREADS = 6
 LASTS = 4
 #: Slower than this, at the 99th percentile, requests have waited for the database. The machine alone is not that slow.
 PATIENCE = 1.0
-# What each statement of a slow server takes, in seconds.
+#: What each statement of a slow server takes, in seconds.
 SLOW = 2.0
 
 
