@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 /// The pause that response headers ask for, seen at wall-clock time `now`: `retry-after-ms` (OpenAI, Azure), else
 /// `retry-after` in seconds or as an HTTP date (RFC 9110 section 10.2.3), else the latest reset of an exhausted pair:
@@ -27,11 +27,11 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 #[must_use]
 pub fn exhausted(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     // Most answers tell nothing of limits, and one look at their few names says so.
-    if !headers.keys().any(|name| {
-        VENDORS
-            .iter()
-            .any(|vendor| name.as_str().starts_with(vendor))
-    }) {
+    let is_of_limits = |name: &HeaderName| {
+        let name = name.as_str();
+        name.starts_with("x-ratelimit-") || name.starts_with("anthropic-ratelimit-")
+    };
+    if !headers.keys().any(is_of_limits) {
         return None;
     }
     let text = |name: &str| text(headers, name);
@@ -50,8 +50,6 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
-/// How names of the pairs begin.
-const VENDORS: [&str; 2] = ["x-ratelimit-", "anthropic-ratelimit-"];
 /// What is left, and when it is full again.
 const OPENAI_PAIRS: [(&str, &str); 2] = [
     (

@@ -164,7 +164,7 @@ impl Client {
         home: Option<Arc<Origin>>,
         patience: Duration,
     ) -> impl Future<Output = Result<Connection, SendError>> + Send + 'static {
-        let (mut connector, pool) = (self.connector.clone(), self.pool.clone());
+        let (mut connector, sweep) = (self.connector.clone(), self.pool.sweep().clone());
         let connecting = async move {
             poll_fn(|context| connector.poll_ready(context))
                 .await
@@ -175,9 +175,7 @@ impl Client {
                 .map_err(SendError::of_connecting)?;
             let connection = match io.connected().is_negotiated_h2() {
                 true => http2(io, home.as_deref()).await.map(Connection::Http2),
-                false => Http1::new(io, home, pool.sweep())
-                    .await
-                    .map(Connection::http1),
+                false => Http1::new(io, home, sweep).await.map(Connection::http1),
             };
             connection.map_err(|error| SendError::of(error, false))
         };

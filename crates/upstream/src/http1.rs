@@ -93,12 +93,12 @@ impl Http1 {
     pub(crate) async fn new(
         io: Io,
         home: Option<Arc<Origin>>,
-        sweep: &Arc<Notify>,
+        sweep: Arc<Notify>,
     ) -> hyper::Result<Self> {
         let mut builder = Builder::new();
         builder.max_buf_size(READ_AHEAD);
         let (sender, connection) = builder.handshake(io).await?;
-        let bell = Arc::new(Bell::new(sweep.clone()));
+        let bell = Arc::new(Bell::new(sweep));
         Ok(Self {
             sender,
             connection: SyncWrapper::new(Some(connection)),

@@ -173,6 +173,20 @@ async fn a_connection_is_kept_for_fifty_seconds() {
     world.used().await;
 }
 
+/// Also where the sweep, which comes every 25 seconds, has not closed it yet.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_has_waited_for_too_long_is_not_used() {
+    let mut world = World::of(2);
+    let mut server = world.used().await;
+    sleep(Duration::from_secs(10)).await;
+    let sent = world.send();
+    server.serve().await;
+    read(sent.await.unwrap()).await;
+    sleep(Duration::from_secs(52)).await;
+    assert_eq!(world.clients.connections().open(), 1);
+    world.used().await;
+}
+
 #[tokio::test]
 async fn an_answer_that_nobody_wants_closes_its_connection_unless_all_of_it_is_there() {
     let mut world = World::of(2);
