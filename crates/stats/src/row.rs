@@ -1,6 +1,7 @@
 //! A record as it is stored: one row of `request_logs`, from which every other figure follows.
 
 mod columns;
+mod json;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -12,7 +13,10 @@ use sea_orm::DbBackend;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub(crate) use self::columns::{Bound, Columns};
+pub(crate) use self::{
+    columns::{Bound, Columns},
+    json::write as write_attempts,
+};
 use crate::{AttemptRecord, Counted, RequestRecord, UsageSource, sqlite};
 
 /// Widths of the text columns, in characters.

@@ -12,6 +12,8 @@ use crate::row::Row;
 /// Rows per statement, so that few statements are prepared per connection; the largest stays far below every engine's
 /// limits for parameters and packets.
 pub(crate) const SIZES: [usize; 6] = [1024, 256, 64, 16, 4, 1];
+/// The largest of SQLite, which is no network away: one of 1,024 rows is 3 MB of its memory, and no row is written sooner for it.
+const LARGEST_OF_SQLITE: usize = 256;
 
 /// By engine and size.
 static TEXTS: [[OnceLock<String>; SIZES.len()]; 3] =
@@ -22,12 +24,16 @@ pub(crate) fn inserts<'a>(
     backend: DbBackend,
     rows: &'a [&'a Row],
 ) -> impl Iterator<Item = (&'static str, &'a [&'a Row])> {
+    let most = match backend {
+        DbBackend::Sqlite => LARGEST_OF_SQLITE,
+        _ => SIZES[0],
+    };
     let mut rest = rows;
     std::iter::from_fn(move || {
         let (index, size) = SIZES
             .into_iter()
             .enumerate()
-            .find(|(_, size)| rest.len() >= *size)?;
+            .find(|(_, size)| rest.len().min(most) >= *size)?;
         let (part, after) = rest.split_at(size);
         rest = after;
         Some((text(backend, index), part))
