@@ -93,7 +93,7 @@ pub(crate) struct Shared {
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
     pub(crate) by_id: HashMap<i64, Arc<Entry>, foldhash::fast::RandomState>,
-    by_name: HashMap<Arc<str>, Arc<Entry>>,
+    by_name: HashMap<Arc<str>, Arc<Entry>, foldhash::fast::RandomState>,
 }
 
 /// An account, and who waits for it.

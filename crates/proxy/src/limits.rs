@@ -1,18 +1,20 @@
 //! Whether a key, a provider or all together may have one more request now, and what clients are told of it.
 
 mod counts;
+mod told;
 
 use access::{
     ClientKey,
-    limit::{Admission, Kind, Limited, Rates, Rule, Scope, Standing, Standings},
+    limit::{Admission, Kind, Limited, Rates, Rule, Scope},
 };
 use catalog::{Provider, Snapshot};
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use http::{HeaderMap, HeaderName, HeaderValue};
-use protocol::{ErrorKind, Protocol};
+use protocol::ErrorKind;
 use router::{Candidate, CandidateId, Plan};
 
-pub(crate) use self::counts::{Ahead, Counts, Reserved, Room};
+pub(crate) use self::{
+    counts::{Ahead, Counts, Reserved, Room},
+    told::add,
+};
 use crate::error::Error;
 
 /// Lets a request of `caller` pass by all limits that hold for it; the first is `None` where none does. With it, what is known
@@ -125,135 +127,4 @@ pub(crate) fn refused(limited: &Limited) -> Error {
     let mut error = Error::new(ErrorKind::RateLimited, "limited", message);
     error.retry_after = Some(limited.retry_after);
     error
-}
-
-/// Tells how the limits stand, in the headers that the client's SDK knows. Gemini's has none.
-pub(crate) fn add(
-    headers: &mut HeaderMap,
-    protocol: Protocol,
-    standings: Standings,
-    now: DateTime<Utc>,
-) {
-    for (kind, standing) in [
-        ("requests", standings.requests),
-        ("tokens", standings.tokens),
-    ] {
-        let Some(standing) = standing else { continue };
-        match protocol {
-            Protocol::OpenAi => of_openai(headers, kind, standing),
-            Protocol::Anthropic => of_anthropic(headers, kind, standing, now),
-            Protocol::Gemini => {}
-        }
-    }
-}
-
-fn set(headers: &mut HeaderMap, name: &str, value: &str) {
-    let name = HeaderName::try_from(name);
-    if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) {
-        headers.insert(name, value);
-    }
-}
-
-/// `x-ratelimit-*`: times are durations such as `1m2.5s`
-/// (<https://platform.openai.com/docs/guides/rate-limits>).
-fn of_openai(headers: &mut HeaderMap, kind: &str, standing: Standing) {
-    let reset = standing.reset.as_millis();
-    let (minutes, millis) = (reset / 60_000, reset % 60_000);
-    let seconds = match (millis / 1000, millis % 1000) {
-        (whole, 0) => format!("{whole}s"),
-        (whole, rest) => format!("{}s", format!("{whole}.{rest:03}").trim_end_matches('0')),
-    };
-    let reset = match minutes {
-        0 => seconds,
-        minutes => format!("{minutes}m{seconds}"),
-    };
-    set(
-        headers,
-        &format!("x-ratelimit-limit-{kind}"),
-        &standing.limit.to_string(),
-    );
-    set(
-        headers,
-        &format!("x-ratelimit-remaining-{kind}"),
-        &standing.remaining.to_string(),
-    );
-    set(headers, &format!("x-ratelimit-reset-{kind}"), &reset);
-}
-
-/// `anthropic-ratelimit-*`: times are instants of RFC 3339
-/// (<https://platform.claude.com/docs/en/api/rate-limits#response-headers>).
-fn of_anthropic(headers: &mut HeaderMap, kind: &str, standing: Standing, now: DateTime<Utc>) {
-    let reset = TimeDelta::from_std(standing.reset).unwrap_or_default();
-    let reset = (now + reset).to_rfc3339_opts(SecondsFormat::Secs, true);
-    set(
-        headers,
-        &format!("anthropic-ratelimit-{kind}-limit"),
-        &standing.limit.to_string(),
-    );
-    set(
-        headers,
-        &format!("anthropic-ratelimit-{kind}-remaining"),
-        &standing.remaining.to_string(),
-    );
-    set(
-        headers,
-        &format!("anthropic-ratelimit-{kind}-reset"),
-        &reset,
-    );
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    fn told(protocol: Protocol, reset: f64) -> Vec<(String, String)> {
-        let standing = Standing {
-            limit: 600,
-            remaining: 599,
-            reset: Duration::from_secs_f64(reset),
-        };
-        let standings = Standings {
-            requests: Some(standing),
-            tokens: None,
-        };
-        let mut headers = HeaderMap::new();
-        add(
-            &mut headers,
-            protocol,
-            standings,
-            "2026-01-01T00:00:00Z".parse().unwrap(),
-        );
-        let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
-        let pairs = headers
-            .iter()
-            .map(|(name, value)| (name.to_string(), text(value)));
-        pairs.collect()
-    }
-
-    #[test]
-    fn each_protocol_is_told_in_its_own_headers() {
-        for (reset, expected) in [
-            (0.5, "0.5s"),
-            (60.5, "1m0.5s"),
-            (3.0, "3s"),
-            (120.0, "2m0s"),
-        ] {
-            let told = told(Protocol::OpenAi, reset);
-            assert_eq!(told[0], ("x-ratelimit-limit-requests".into(), "600".into()));
-            assert_eq!(
-                told[1],
-                ("x-ratelimit-remaining-requests".into(), "599".into())
-            );
-            assert_eq!(
-                told[2],
-                ("x-ratelimit-reset-requests".into(), expected.into())
-            );
-        }
-        let anthropic = told(Protocol::Anthropic, 60.0);
-        assert_eq!(anthropic[2].0, "anthropic-ratelimit-requests-reset");
-        assert_eq!(anthropic[2].1, "2026-01-01T00:01:00Z");
-        assert_eq!(told(Protocol::Gemini, 60.0), []);
-    }
 }

@@ -2,10 +2,12 @@
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasher, RandomState},
+    hash::BuildHasher,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+
+use foldhash::fast::RandomState;
 
 use super::{
     Change, Rates, Shared,
@@ -137,7 +139,8 @@ pub struct Account {
     pub limit: Option<u64>,
 }
 
-type Shard = Mutex<HashMap<Scope, Arc<Meter>>>;
+/// What is limited is named by operators, so that nobody can choose what falls together.
+type Shard = Mutex<HashMap<Scope, Arc<Meter>, RandomState>>;
 
 /// The accounts of all scopes. They outlive configurations, so that a limit which changes counts what was there before.
 #[derive(Debug)]
@@ -186,7 +189,7 @@ impl Limiter {
     pub fn new(now: Instant) -> Self {
         Self {
             shards: Default::default(),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             epoch: now,
         }
     }
