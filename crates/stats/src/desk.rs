@@ -29,8 +29,8 @@ use crate::{Bookings, Observer, RequestRecord, StatsMetrics, Tail, bookings};
 
 /// How long a batch gathers rows.
 const GATHER: Duration = Duration::from_millis(50);
-/// Rows that seal a batch at once.
-const BATCH_ROWS: usize = 4096;
+/// Rows that seal a batch at once. As many more wait while they are written, and a kilobyte each; a commit is cheap among so many.
+const BATCH_ROWS: usize = 1024;
 /// Records that are taken at a time.
 const TAKEN_RECORDS: usize = 4096;
 /// Pause after records were taken: to wake the desk for each of thousands a second would cost more than what it does.
