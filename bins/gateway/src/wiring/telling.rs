@@ -25,8 +25,11 @@ use crate::{
     settings::{Collecting, Settings},
 };
 
-/// Connections of the writer of rows: one, and another while a write that was given up still holds the first.
+/// Connections of the writer of rows to a server: one, and another while a write that was given up still holds the first.
 const WRITERS: u32 = 2;
+/// Those to SQLite. It lets nobody write while another does, and where two take turns, each commit outdates all pages that the
+/// other has in memory.
+const WRITERS_OF_SQLITE: u32 = 1;
 
 /// Where requests that have ended are written down, and who is told of them.
 pub(super) struct Accounts {
@@ -51,8 +54,13 @@ impl Accounts {
     ) -> anyhow::Result<Self> {
         let observing = Observing::new(settings, catalog)?;
         let written = stats_settings(settings, budgets, observing.observers);
+        let is_sqlite = settings.database_url.starts_with("sqlite:");
         let writers = Pool {
-            connections: WRITERS,
+            connections: if is_sqlite {
+                WRITERS_OF_SQLITE
+            } else {
+                WRITERS
+            },
             ..settings.database_pool
         };
         let writer = database::open_later(&settings.database_url, writers)
