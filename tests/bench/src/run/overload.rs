@@ -10,7 +10,7 @@ use super::{Bench, Pace, System};
 use crate::load::{Report, Shape};
 
 /// Connections of the load: more than the gateway serves at once.
-const CONNECTIONS: usize = 1024;
+pub(super) const CONNECTIONS: usize = 1024;
 /// Offered load, as multiples of the saturation.
 const FACTORS: [f64; 2] = [2.0, 3.0];
 /// Load with which it is looked at before and after.

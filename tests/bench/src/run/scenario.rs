@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::stage::Stage;
-use super::{Pace, Settings, name};
+use super::{Pace, Settings, name, overload};
 use crate::load::{Protocol, Shape};
 
 /// One kind of load.
@@ -41,6 +41,8 @@ pub(crate) enum Scenario {
     Models,
     /// Small requests and streams to gateways on SQLite and on PostgreSQL.
     Postgres,
+    /// Small requests over 1,024 connections that never pause: what so many cost those who do nothing else.
+    Crowd,
     /// Twice and three times what the gateway can do, at a fixed rate.
     Overload,
     /// Twice and three times what the gateway has places for, with a provider that takes its time.
@@ -73,6 +75,7 @@ impl Chosen {
                 Scenario::Translate,
                 Scenario::Failover,
                 Scenario::Limits,
+                Scenario::Crowd,
                 Scenario::Overload,
                 Scenario::Places,
                 Scenario::Startup,
@@ -175,7 +178,9 @@ impl Scenario {
             ..plain(Shape::Small)
         };
         match self {
-            Self::Small | Self::Steady | Self::Models => vec![plain(Shape::Small)],
+            Self::Small | Self::Steady | Self::Models | Self::Crowd => {
+                vec![plain(Shape::Small)]
+            }
             Self::Large => vec![plain(Shape::Large)],
             Self::Huge => vec![plain(Shape::Huge)],
             Self::Stream
@@ -210,8 +215,11 @@ impl Scenario {
     pub(crate) fn pace(self, settings: &Settings) -> Pace {
         Pace {
             rate: (self == Self::Steady).then_some(settings.rate),
-            connections: matches!(self, Self::ManyStreams | Self::ManyLongStreams)
-                .then_some(settings.many),
+            connections: match self {
+                Self::ManyStreams | Self::ManyLongStreams => Some(settings.many),
+                Self::Crowd => Some(overload::CONNECTIONS),
+                _ => None,
+            },
         }
     }
 }
@@ -332,7 +340,7 @@ mod tests {
     fn scenarios_are_chosen_by_name_or_by_group() {
         for (text, expected) in [
             ("all", Some(Scenario::value_variants().len())),
-            ("usual", Some(10)),
+            ("usual", Some(11)),
             ("many-streams", Some(1)),
             ("most", None),
         ] {
