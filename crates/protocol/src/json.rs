@@ -306,9 +306,10 @@ impl<'a> Scanner<'a> {
     }
 
     /// Skips one; whether it has escapes.
+    #[inline]
     fn string(&mut self) -> Scan<bool> {
         let bytes = self.text.as_bytes();
-        let mut from = self.at + 1;
+        let from = self.at + 1;
         // Names and most values are short: to set out with vector instructions would take longer than to be there.
         if let Some(length) = short_run(&bytes[from..])
             && bytes[from + length] == b'"'
@@ -316,6 +317,14 @@ impl<'a> Scanner<'a> {
             self.at = from + length + 1;
             return Ok(false);
         }
+        self.long_string(from)
+    }
+
+    /// The same of one that is not short, or not plain, whose text begins there. Apart, so that others need not make room for
+    /// what it takes.
+    #[inline(never)]
+    fn long_string(&mut self, mut from: usize) -> Scan<bool> {
+        let bytes = self.text.as_bytes();
         let mut escaped = false;
         loop {
             let Some(found) = memchr::memchr2(b'"', b'\\', &bytes[from..]) else {
