@@ -56,11 +56,31 @@ put_load() { # NAME SCENARIOS SECONDS COMMAND...
         --warmup 0.2 --scenarios "$scenarios" >"$counts/$name.txt" || die "the load failed; $counts/$name.txt says how"
 }
 
+# Links as the compiler says, and where that is the gateway, links again so that what runs of it lies together, be it of Rust or of
+# C: what never runs shares no page of memory with that, since the system counts sixteen pages for each that is touched.
+link() { # ARGUMENTS
+    local argument previous= output= with_names=()
+    for argument; do
+        if [ "$previous" = -o ]; then output=$argument; fi
+        # The names are what valgrind tells of.
+        if [ "$argument" != -Wl,--strip-all ]; then with_names+=("$argument"); fi
+        previous=$argument
+    done
+    cc "${with_names[@]}"
+    case $output in */gateway-*) ;; *) return ;; esac
+    rm -rf "$counts/seen" && mkdir -p "$counts/seen"
+    put_load look small,stream 1 \
+        valgrind --quiet --tool=callgrind --demangle=no "--callgrind-out-file=$counts/seen/%p" "$output"
+    {
+        "$profdata" show --all-functions --counts "$counts/merged.profdata" | list_run
+        sed -n 's/^c\?fn=([0-9]*) //p' "$counts"/seen/* | sed "s/'[0-9]*$//"
+    } | awk '!listed[$0]++' >"$counts/order.txt"
+    cc "$@" "-Wl,--symbol-ordering-file=$counts/order.txt" -Wl,--no-warn-symbol-ordering
+}
+
 # Whether a program that is built so runs here.
-builds() { # FLAGS
-    local flags
-    read -ra flags <<<"$1"
-    echo 'fn main() {}' | rustc --crate-name probe -o "$counts/probe" "${flags[@]}" - 2>/dev/null && "$counts/probe"
+builds() { # FLAG
+    echo 'fn main() {}' | rustc --crate-name probe -o "$counts/probe" "$1" - 2>/dev/null && "$counts/probe"
 }
 
 tests/valgrind
@@ -68,12 +88,19 @@ command -v taskset >/dev/null || die "taskset is needed for the load: util-linux
 find_tool >/dev/null || install_tool || true
 profdata=$(find_tool) || die "llvm-profdata is needed: 'rustup component add llvm-tools', or LLVM $llvm of your system"
 
-cargo build --release --locked -p migrator -p simulator-bin -p bench
+# The compiler calls this as its linker.
+if [ "${1-}" = link ]; then
+    link "${@:2}"
+    exit
+fi
 
-rm -rf "$counts/raw" "$counts/seen"
-mkdir -p "$counts/seen"
-# With names, by which valgrind knows the functions.
-build "$counts/counting" "-Cprofile-generate=$counts/raw -Cstrip=none"
+cargo build --release --locked -p migrator -p simulator-bin -p bench
+mkdir -p "$counts"
+printf '#!/bin/sh\nCARGO_TARGET_DIR="%s" exec "%s" link "$@"\n' "$target" "$PWD/bins/gateway/optimize.sh" >"$counts/relink"
+chmod +x "$counts/relink"
+
+rm -rf "$counts/raw"
+build "$counts/counting" "-Cprofile-generate=$counts/raw"
 counting=$counts/counting/$host/release/gateway
 say "putting load on it"
 put_load load "$scenarios" 1.2 "$counting"
@@ -81,22 +108,10 @@ put_load load "$scenarios" 1.2 "$counting"
 put_load load-on-two small,stream 1.2 taskset -c 0,1 "$counting"
 "$profdata" merge --output "$counts/merged.profdata" "$counts/raw"
 
-# What never runs shares no page of memory with what does, be it a function or a part of one: 7 MB less at rest, since the system
-# counts sixteen pages for each that is touched. Code that counts nothing, as that of C and of the standard library, is seen by
-# valgrind. Where the linker or the compiler does not know how, all lies as it comes. Relocations that are packed are another
-# megabyte of the program.
-say "listing what runs"
-LLVM_PROFILE_FILE=/dev/null put_load seen small,stream 1 taskset -c 0,1 \
-    valgrind --quiet --tool=callgrind --demangle=no "--callgrind-out-file=$counts/seen/%p" "$counting"
-{
-    "$profdata" show --all-functions --counts "$counts/merged.profdata" | list_run
-    sed -n 's/^c\?fn=([0-9]*) //p' "$counts"/seen/* | sed "s/'[0-9]*$//"
-} | awk '!listed[$0]++' >"$counts/order.txt"
+# Relocations that are packed are another megabyte of the program. Where the linker does not know how, all is as it would be.
 layout=
-for flags in "-Clink-arg=-Wl,--symbol-ordering-file=$counts/order.txt -Clink-arg=-Wl,--no-warn-symbol-ordering" \
-    "-Cllvm-args=-enable-split-machine-functions -Cllvm-args=-mfs-psi-cutoff=0" \
-    -Clink-arg=-Wl,-z,pack-relative-relocs; do
-    if builds "$flags"; then layout+=" $flags"; fi
+for flag in -Clink-arg=-Wl,-z,pack-relative-relocs "-Clinker=$counts/relink"; do
+    if builds "$flag"; then layout+=" $flag"; fi
 done
 
 build "$counts/optimized" "-Cprofile-use=$counts/merged.profdata$layout"
