@@ -110,9 +110,8 @@ put_load load-on-two small,stream 1.2 taskset -c 0,1 "$counting"
 
 # Relocations that are packed are another megabyte of the program. Where the linker does not know how, all is as it would be.
 layout=
-for flag in -Clink-arg=-Wl,-z,pack-relative-relocs "-Clinker=$counts/relink"; do
-    if builds "$flag"; then layout+=" $flag"; fi
-done
+if builds -Clink-arg=-Wl,-z,pack-relative-relocs; then layout+=" -Clink-arg=-Wl,-z,pack-relative-relocs"; fi
+if builds -Clink-arg=-Wl,--symbol-ordering-file=/dev/null; then layout+=" -Clinker=$counts/relink"; fi
 
 build "$counts/optimized" "-Cprofile-use=$counts/merged.profdata$layout"
 install -D --target-directory "$target/optimized" "$counts/optimized/$host/release/gateway" "$target/release/migrator"

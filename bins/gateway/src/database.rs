@@ -168,6 +168,11 @@ pub(crate) async fn await_return(url: &str) {
     }
 }
 
+/// Whether the database is a file of the embedded engine.
+pub(crate) fn is_sqlite(url: &str) -> bool {
+    url.starts_with("sqlite:")
+}
+
 /// Opens a database that has the right schema.
 pub(crate) async fn open(url: &str, pool: Pool) -> anyhow::Result<DatabaseConnection> {
     connect(options(url, pool)).await
@@ -175,7 +180,7 @@ pub(crate) async fn open(url: &str, pool: Pool) -> anyhow::Result<DatabaseConnec
 
 /// Opens one that is away: it is connected to when it is back.
 pub(crate) async fn open_later(url: &str, pool: Pool) -> anyhow::Result<DatabaseConnection> {
-    if !url.starts_with("sqlite:") {
+    if !is_sqlite(url) {
         let mut options = options(url, pool);
         options.connect_lazy(true);
         return connect(options).await;

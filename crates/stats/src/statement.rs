@@ -78,6 +78,7 @@ mod tests {
                     assert_eq!(values.len(), part.len() * Row::COLUMNS.len());
                     assert_eq!(sql.matches(mark).count(), values.len());
                     assert!(SIZES.contains(&part.len()));
+                    assert!(backend != DbBackend::Sqlite || part.len() <= LARGEST_OF_SQLITE);
                     inserted += part.len();
                 }
                 assert_eq!(inserted, count);

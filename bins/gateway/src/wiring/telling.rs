@@ -54,12 +54,10 @@ impl Accounts {
     ) -> anyhow::Result<Self> {
         let observing = Observing::new(settings, catalog)?;
         let written = stats_settings(settings, budgets, observing.observers);
-        let is_sqlite = settings.database_url.starts_with("sqlite:");
         let writers = Pool {
-            connections: if is_sqlite {
-                WRITERS_OF_SQLITE
-            } else {
-                WRITERS
+            connections: match database::is_sqlite(&settings.database_url) {
+                true => WRITERS_OF_SQLITE,
+                false => WRITERS,
             },
             ..settings.database_pool
         };
