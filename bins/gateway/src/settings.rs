@@ -131,14 +131,16 @@ impl Settings {
         let provider_networks = networks(given.gateway_provider_networks.as_deref())?;
         let alerts = alerts(&given, provider_networks)?;
         let collector = collector(&given, provider_networks)?;
-        let (redis, database_pool) = (redis(&given)?, pool(&given)?);
+        let database_url = given
+            .database_url
+            .clone()
+            .map(migration::with_known_scheme)
+            .unwrap_or_else(|| "sqlite://data/orchestrator.db?mode=rwc".to_owned());
+        let (redis, database_pool) = (redis(&given)?, pool(&given, &database_url)?);
         let (retention, logging) = (retention(&given), logging(&given)?);
         let bounds = bounds(&given)?;
         let settings = Self {
-            database_url: given
-                .database_url
-                .map(migration::with_known_scheme)
-                .unwrap_or_else(|| "sqlite://data/orchestrator.db?mode=rwc".to_owned()),
+            database_url,
             redis,
             listen: parse_listen(listen)?,
             tls: tls(given.gateway_tls_cert, given.gateway_tls_key)?,
@@ -378,6 +380,22 @@ mod tests {
             |given| given.log_level = Some("proxy=loud".into()),
             "LOG_LEVEL",
         );
+    }
+
+    #[test]
+    fn a_server_has_more_connections_than_sqlite_unless_told_otherwise() {
+        let connections = |url: Option<&str>, given| {
+            let given = Given {
+                database_url: url.map(Into::into),
+                gateway_database_connections: given,
+                ..Given::default()
+            };
+            let settings = Settings::check(given).unwrap();
+            settings.database_pool.connections
+        };
+        assert_eq!(connections(None, None), 4);
+        assert_eq!(connections(Some("mariadb://db/gateway"), None), 8);
+        assert_eq!(connections(None, Some(3)), 3);
     }
 
     #[test]

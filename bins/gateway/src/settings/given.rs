@@ -122,7 +122,7 @@ pub(super) struct Given {
         value_name = "SECONDS"
     )]
     pub(super) gateway_database_wait: Option<f64>,
-    /// Connections to the database at most [default: 8]
+    /// Connections to the database at most [default: 8, with SQLite 4]
     #[arg(
         long = "database-connections",
         env = "GATEWAY_DATABASE_CONNECTIONS",

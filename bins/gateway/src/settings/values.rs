@@ -19,7 +19,7 @@ use super::given::Given;
 use crate::{
     client_address::TrustedProxies,
     cors::Origins,
-    database::{Pool, StatementTimeout},
+    database::{Pool, StatementTimeout, is_sqlite},
     tls::TlsFiles,
 };
 
@@ -133,14 +133,23 @@ pub(super) fn at_least_one<T: PartialEq + Default>(name: &str, value: T) -> anyh
     }
 }
 
-/// How the database is worked with.
-pub(super) fn pool(given: &Given) -> anyhow::Result<Pool> {
-    let connections = given.gateway_database_connections;
+/// Most connections to a server.
+const CONNECTIONS: u32 = 8;
+/// Most to SQLite: each has pages in the gateway's own memory, and only one can write.
+const CONNECTIONS_TO_SQLITE: u32 = 4;
+
+/// How the database at `url` is worked with.
+pub(super) fn pool(given: &Given, url: &str) -> anyhow::Result<Pool> {
+    let usual = match is_sqlite(url) {
+        true => CONNECTIONS_TO_SQLITE,
+        false => CONNECTIONS,
+    };
+    let connections = given.gateway_database_connections.unwrap_or(usual);
     let acquire_timeout = given.gateway_database_acquire_timeout;
     let statement_timeout = given.gateway_database_statement_timeout;
     let name = "GATEWAY_DATABASE_STATEMENT_TIMEOUT";
     Ok(Pool {
-        connections: at_least_one("GATEWAY_DATABASE_CONNECTIONS", connections.unwrap_or(8))?,
+        connections: at_least_one("GATEWAY_DATABASE_CONNECTIONS", connections)?,
         acquire_timeout: seconds(
             "GATEWAY_DATABASE_ACQUIRE_TIMEOUT",
             acquire_timeout.unwrap_or(5.0),
