@@ -11,6 +11,8 @@ use crate::load::{Protocol, Shape};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Scenario {
+    /// Nothing: all have been started and told what they are to serve, for what they hold in memory then.
+    Rest,
     /// 200 bytes in, a short answer, 64 connections that never pause.
     Small,
     /// The same with a prompt of 100 kB.
@@ -192,6 +194,7 @@ impl Scenario {
             Self::Postgres => vec![plain(Shape::Small), plain(Shape::Stream)],
             Self::Failover => [With::Nothing, With::Busy, With::Broken].map(small).into(),
             Self::Limits => [With::Nothing, With::Key, With::Limits].map(small).into(),
+            Self::Rest => Vec::new(),
             // Measured in ways of their own: `overload.rs`, `idle.rs`, `startup.rs`.
             Self::Overload | Self::Places | Self::Idle | Self::Startup => Vec::new(),
             Self::Translate => {
