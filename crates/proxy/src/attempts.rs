@@ -15,10 +15,14 @@ use std::{
 use catalog::{Provider, Snapshot};
 use health::{Health, InFlight};
 use protocol::Refusal;
-use router::{Dice, Plan, RetryBudget, Step, Verdict};
+use router::{Candidate, Dice, Plan, RetryBudget, Step, Verdict};
 
 pub(crate) use self::hedge::outcome as hedge_outcome;
-use self::{failures::Failures, hedge::Race, leg::Asked};
+use self::{
+    failures::Failures,
+    hedge::Race,
+    leg::{Asked, Leg},
+};
 use crate::{
     admission::{Full, Slots},
     answer::Answered,
@@ -137,23 +141,18 @@ pub(crate) async fn run<'a>(
         if ask.deadline.is_some_and(|deadline| deadline <= now()) {
             return Err(failures.out_of_time());
         }
-        let preparing = pin!(leg::prepare(tools, ask, candidate));
-        let Some(prepared) = within(ask.deadline, preparing).await else {
+        let Some(begun) = begin(tools, ask, candidate, is_forced, ledger).await else {
             return Err(failures.out_of_time());
-        };
-        let begun = match prepared {
-            Ok(Asked::Send(ready)) => ready.begin(tools, is_forced, ledger),
-            Ok(Asked::Estimated(success)) => return Ok(success),
-            Err(miss) => Err(miss),
         };
         // A hedge may have taken over: then its candidate is the one that failed last.
         let (candidate, miss) = match begun {
             Err(miss) => (candidate, miss),
-            Ok(leg) => {
+            Ok(Begun::Estimated(success)) => return Ok(success),
+            Ok(Begun::Runs(leg)) => {
                 let ended = match hedge::patience(tools, ask, candidate) {
                     None => {
-                        let ended = leg.run(tools, ask).await;
-                        let settled = ended.settle(tools, ask, ledger);
+                        let result = leg.result(tools, ask).await;
+                        let settled = leg.ended(result).settle(tools, ask, ledger);
                         settled.map_err(|failure| (candidate, failure))
                     }
                     Some(patience) => {
@@ -173,29 +172,37 @@ pub(crate) async fn run<'a>(
                 }
             }
         };
-        match miss {
-            Miss::Failed(failure) => {
-                verdict = Some(failure.verdict);
-                failures.push(candidate, failure);
-            }
-            Miss::Refused(refusal) => {
-                verdict = Some(Verdict::Held);
-                failures.refused(ask, candidate, refusal);
-            }
-            Miss::Full(full) => {
-                verdict = Some(Verdict::Held);
-                failures.full(full);
-            }
-            Miss::Limited(pause) => {
-                verdict = Some(Verdict::Held);
-                failures.limited(pause);
-            }
-            Miss::Wrong(error) => return Err(error),
-        }
+        verdict = Some(failures.miss(ask, candidate, miss)?);
         if verdict == Some(Verdict::ClientGone) {
             return Err(failures.out_of_time());
         }
     }
+}
+
+/// What a candidate was begun with.
+enum Begun<'a> {
+    /// An attempt.
+    Runs(Leg<'a>),
+    /// Nothing: it was answered here in its place.
+    Estimated(Success),
+}
+
+/// Begins with `candidate`; `None` where the request's time was over before.
+///
+/// Apart from what comes after, so that this keeps no room for what it needed to prepare.
+async fn begin<'a>(
+    tools: &'a Tools<'a>,
+    ask: &'a Ask<'a>,
+    candidate: &'a Candidate,
+    is_forced: bool,
+    ledger: &mut Ledger,
+) -> Option<Result<Begun<'a>, Miss>> {
+    let preparing = pin!(leg::prepare(tools, ask, candidate));
+    Some(match within(ask.deadline, preparing).await? {
+        Ok(Asked::Send(ready)) => ready.begin(tools, is_forced, ledger).map(Begun::Runs),
+        Ok(Asked::Estimated(success)) => Ok(Begun::Estimated(success)),
+        Err(miss) => Err(miss),
+    })
 }
 
 /// Waits, unless the deadline comes first.

@@ -132,21 +132,28 @@ impl Proxy {
 
     /// Serves one request; every failure becomes an answer in the client's protocol. Dropping the future cancels the call to
     /// the provider and records that the client left.
-    pub async fn serve<B>(&self, request: Request<B>, arrival: Arrival) -> Response<Body>
+    pub fn serve<B>(
+        &self,
+        request: Request<B>,
+        arrival: Arrival,
+    ) -> impl Future<Output = Response<Body>> + Send
     where
-        B: http_body::Body<Data = Bytes>,
+        B: http_body::Body<Data = Bytes> + Send,
         B::Error: std::fmt::Display,
     {
+        // Taken apart here, since the future would keep room for the whole beside its parts.
         let (head, body) = request.into_parts();
-        let asked = Asked::at(head.uri.path(), head.uri.query(), &head.headers); // who speaks which protocol, and what for
-        // Nothing is looked at again of what a panic may have left half done: all of it is dropped with the walk.
-        let walk = pin!(self.walk(&asked, &head, body, &arrival));
-        let mut response = caught(walk)
-            .await
-            .unwrap_or_else(|| Err(self.panicked(&arrival)))
-            .unwrap_or_else(|error| edge::render(asked.protocol, &error, &arrival));
-        edge::add_id(response.headers_mut(), &arrival, asked.protocol);
-        response
+        async move {
+            let asked = Asked::at(head.uri.path(), head.uri.query(), &head.headers); // who speaks which protocol, and what for
+            // Nothing is looked at again of what a panic may have left half done: all of it is dropped with the walk.
+            let walk = pin!(self.walk(&asked, &head, body, &arrival));
+            let mut response = caught(walk)
+                .await
+                .unwrap_or_else(|| Err(self.panicked(&arrival)))
+                .unwrap_or_else(|error| edge::render(asked.protocol, &error, &arrival));
+            edge::add_id(response.headers_mut(), &arrival, asked.protocol);
+            response
+        }
     }
 
     /// Lets requests begin a few at a time and watches whether the processor keeps up, until `stop`: when they wait for longer

@@ -3,12 +3,12 @@
 use std::{
     future::{Future, poll_fn},
     path::PathBuf,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     time::Duration,
 };
 
-use futures_util::{TryFutureExt, future::Either};
+use futures_util::{FutureExt, TryFutureExt, future::Either};
 use http::{Request, Response, Uri, header, uri::PathAndQuery};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::Connection as _;
@@ -95,13 +95,13 @@ impl Client {
     ///
     /// # Errors
     /// No response head came, or not within `patience`.
-    pub async fn send(
+    pub fn send<P: Into<Patience>>(
         &self,
         request: Request<Pieces>,
-        patience: impl Into<Patience>,
-    ) -> Result<Response<Body>, SendError> {
+        patience: P,
+    ) -> impl Future<Output = Result<Response<Body>, SendError>> + Send + use<'_, P> {
         let Patience { connect, head } = patience.into();
-        within(head, pin!(self.send_pooled(request, connect))).await
+        within(head, self.send_pooled(request, connect))
     }
 
     /// As [`Self::send`], but never on a connection that was used before: where one turned out to be dead, the others of
@@ -109,48 +109,54 @@ impl Client {
     ///
     /// # Errors
     /// As of [`Self::send`].
-    pub async fn send_on_new_connection(
+    pub fn send_on_new_connection<P: Into<Patience>>(
         &self,
         request: Request<Pieces>,
-        patience: impl Into<Patience>,
-    ) -> Result<Response<Body>, SendError> {
+        patience: P,
+    ) -> impl Future<Output = Result<Response<Body>, SendError>> + Send + use<'_, P> {
         let Patience { connect, head } = patience.into();
-        within(head, pin!(self.send_apart(request, connect))).await
+        within(head, self.send_apart(request, connect))
     }
 
-    async fn send_pooled(
+    fn send_pooled(
         &self,
         mut request: Request<Pieces>,
         patience: Duration,
-    ) -> Result<Response<Body>, SendError> {
+    ) -> impl Future<Output = Result<Response<Body>, SendError>> + Send {
         let uri = std::mem::take(request.uri_mut());
-        let origin = self.origin(&uri)?;
-        loop {
-            let connection = match origin.take() {
-                Ok(connection) => connection,
-                Err(given_back) => {
-                    let connecting = self.connect(uri.clone(), Some(origin.clone()), patience);
-                    soonest(given_back, Box::pin(connecting)).await?
+        let origin = self.origin(&uri);
+        async move {
+            let origin = origin?;
+            loop {
+                let connection = match origin.take() {
+                    Ok(connection) => connection,
+                    Err(given_back) => {
+                        let connecting = self.connect(uri.clone(), Some(origin.clone()), patience);
+                        soonest(given_back, Box::pin(connecting)).await?
+                    }
+                };
+                match over(connection, request, &uri, &origin).await {
+                    Ok(response) => return Ok(response),
+                    Err(NoAnswer::Untouched(_, back)) => request = *back,
+                    Err(NoAnswer::Failed(error)) => return Err(error),
                 }
-            };
-            match over(connection, request, &uri, &origin).await {
-                Ok(response) => return Ok(response),
-                Err(NoAnswer::Untouched(_, back)) => request = *back,
-                Err(NoAnswer::Failed(error)) => return Err(error),
             }
         }
     }
 
-    async fn send_apart(
+    fn send_apart(
         &self,
         mut request: Request<Pieces>,
         patience: Duration,
-    ) -> Result<Response<Body>, SendError> {
+    ) -> impl Future<Output = Result<Response<Body>, SendError>> + Send {
         let uri = std::mem::take(request.uri_mut());
-        let origin = self.origin(&uri)?;
-        let connection = Box::pin(self.connect(uri.clone(), None, patience)).await?;
-        let sent = over(connection, request, &uri, &origin).await;
-        sent.map_err(|(NoAnswer::Untouched(error, _) | NoAnswer::Failed(error))| error)
+        let origin = self.origin(&uri);
+        async move {
+            let origin = origin?;
+            let connection = Box::pin(self.connect(uri.clone(), None, patience)).await?;
+            let sent = over(connection, request, &uri, &origin).await;
+            sent.map_err(|(NoAnswer::Untouched(error, _) | NoAnswer::Failed(error))| error)
+        }
     }
 
     fn origin(&self, uri: &Uri) -> Result<Arc<Origin>, SendError> {
@@ -221,15 +227,16 @@ async fn soonest(
 }
 
 /// Waits for the head of an answer, but no longer than until `latest`.
-async fn within<F: Future<Output = Result<Response<Body>, SendError>>>(
+fn within<F: Future<Output = Result<Response<Body>, SendError>>>(
     latest: Option<Instant>,
-    sending: Pin<&mut F>,
-) -> Result<Response<Body>, SendError> {
+    sending: F,
+) -> impl Future<Output = Result<Response<Body>, SendError>> {
     let Some(latest) = latest else {
-        return sending.await;
+        return Either::Left(sending);
     };
     let late = |_| Err(SendError::late(SendErrorKind::HeadTimeout));
-    timeout_at(latest, sending).await.unwrap_or_else(late)
+    let sending = timeout_at(latest, sending);
+    Either::Right(sending.map(move |sent| sent.unwrap_or_else(late)))
 }
 
 /// A request that got no response.

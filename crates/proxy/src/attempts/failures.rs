@@ -5,6 +5,7 @@ use std::{fmt::Write, time::Duration};
 use protocol::{ErrorKind, Refusal};
 use router::{Candidate, FailureClass, StopReason, Verdict};
 
+use super::Miss;
 use crate::{
     admission::{COME_BACK, Full},
     ask::Ask,
@@ -30,6 +31,30 @@ pub(super) struct Failures {
 }
 
 impl Failures {
+    /// Takes in why a candidate did not answer; answers what that is to the walk.
+    ///
+    /// # Errors
+    /// Nobody can be asked this.
+    pub(super) fn miss(
+        &mut self,
+        ask: &Ask<'_>,
+        candidate: &Candidate,
+        miss: Miss,
+    ) -> Result<Verdict, Error> {
+        match miss {
+            Miss::Failed(failure) => {
+                let verdict = failure.verdict;
+                self.push(candidate, failure);
+                return Ok(verdict);
+            }
+            Miss::Refused(refusal) => self.refused(ask, candidate, refusal),
+            Miss::Full(full) => self.full(full),
+            Miss::Limited(pause) => self.limited(pause),
+            Miss::Wrong(error) => return Err(error),
+        }
+        Ok(Verdict::Held)
+    }
+
     pub(super) fn push(&mut self, candidate: &Candidate, failure: Failure) {
         if failure.verdict != Verdict::Held {
             let separator = if self.told.is_empty() { "" } else { ", " };
@@ -58,13 +83,13 @@ impl Failures {
     }
 
     /// A provider had no place for one more attempt.
-    pub(super) fn full(&mut self, full: Full) {
+    fn full(&mut self, full: Full) {
         self.full.get_or_insert(full);
         self.any_held = true;
     }
 
     /// A provider's limits let no more pass for so long.
-    pub(super) fn limited(&mut self, pause: Duration) {
+    fn limited(&mut self, pause: Duration) {
         self.limited = Some(self.limited.map_or(pause, |other| other.min(pause)));
         self.any_held = true;
     }

@@ -143,12 +143,16 @@ impl<'a> Race<'a, '_> {
         side: Side,
         leg: Leg<'a>,
     ) -> Running<'a, impl Future<Output = Ended<'a>> + use<'a>> {
+        let (tools, ask) = (self.tools, self.ask);
         Running {
             side,
             candidate: leg.candidate,
             attempt: leg.attempt,
             started: leg.started,
-            future: Box::pin(leg.run(self.tools, self.ask)),
+            future: Box::pin(async move {
+                let result = leg.result(tools, ask).await;
+                leg.ended(result)
+            }),
         }
     }
 

@@ -176,10 +176,18 @@ impl<'a> Ready<'a> {
 }
 
 impl<'a> Leg<'a> {
-    /// Sends it, and waits for the answer, or for the first content of a stream. Dropped before, the call ends and what
-    /// was begun is given back, as when the client leaves.
-    pub(super) async fn run(self, tools: &Tools<'_>, ask: &Ask<'_>) -> Ended<'a> {
-        let result = attempt::run(ask, self.provider, &self.prepared, tools.settings).await;
+    /// Sends it, and waits for the answer, or for the first content of a stream. Dropped before, the call ends; dropped
+    /// itself, what was begun is given back, as when the client leaves.
+    pub(super) async fn result(
+        &self,
+        tools: &Tools<'_>,
+        ask: &Ask<'_>,
+    ) -> Result<Answered, Failure> {
+        attempt::run(ask, self.provider, &self.prepared, tools.settings).await
+    }
+
+    /// It has ended so.
+    pub(super) fn ended(self, result: Result<Answered, Failure>) -> Ended<'a> {
         Ended { leg: self, result }
     }
 }

@@ -83,11 +83,15 @@ impl Results {
     }
 
     fn ratios_table(&self) -> String {
+        let rows = self.rows();
+        if rows.is_empty() {
+            return String::new();
+        }
         let mut text = String::from(
             "| CPU per request | `bare-inspect`, us | `bare1` | `nginx` | `gateway` | its good/s, of `bare-inspect`'s |\n\
              |---|---|---|---|---|---|\n",
         );
-        for row in self.rows() {
+        for row in rows {
             let [bare1, nginx, gateway] = row.ratios.map(|ratio| shown(ratio, 2));
             let throughput = row.throughput;
             let throughput =
@@ -116,11 +120,15 @@ impl Results {
 
     /// The systems beside one another.
     fn systems_table(&self) -> String {
+        let measured = self.measured(false);
+        if measured.is_empty() {
+            return String::new();
+        }
         let mut text = String::from(
             "\n| scenario | system | good/s | CPU us/request | CPU / bare-inspect | p50 us | p99 us | p50 - bare1 us | peak MB | bad |\n\
              |---|---|---|---|---|---|---|---|---|---|\n",
         );
-        for (case, system) in self.measured(false) {
+        for (case, system) in measured {
             let line = self.line(case, system);
             let base = self.line(case.base(), BASE).cpu_us;
             let bare = self.line(case, "bare1").p50_us;

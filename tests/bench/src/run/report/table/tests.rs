@@ -52,6 +52,13 @@ fn a_line_is_the_median_of_its_rounds_and_the_sum_of_its_errors() {
 }
 
 #[test]
+fn what_was_not_measured_has_no_table() {
+    let tables = Results::default().tables();
+    assert!(!tables.contains("CPU"), "{tables}");
+    check(&tables, "| system | idle MB | peak MB | after MB |");
+}
+
+#[test]
 fn a_direction_stands_beside_its_clients_pass_through() {
     let direction = |client, provider| Case {
         scenario: Scenario::Translate,
