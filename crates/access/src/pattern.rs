@@ -27,25 +27,28 @@ impl Pattern {
     /// Whether `name` is of this form. Takes at most as many steps as there are pairs of their characters: a `*` that was
     /// passed is never looked at again.
     pub(crate) fn matches(&self, name: &str) -> bool {
-        let name: Vec<char> = name.chars().collect();
-        let (mut at, mut of) = (0, 0);
-        let mut star: Option<(usize, usize)> = None;
-        while at < name.len() {
+        let (mut rest, mut of) = (name.chars(), 0);
+        // What comes after the last `*`, and what of the name may begin there.
+        let mut star = None;
+        loop {
+            let mut after = rest.clone();
+            let Some(next) = after.next() else { break };
             match self.0.get(of) {
+                Some('*') if of + 1 == self.0.len() => return true,
                 Some('*') => {
-                    star = Some((of, at));
                     of += 1;
+                    star = Some((of, rest.clone()));
                 }
-                Some(wanted) if *wanted == '?' || *wanted == name[at] => {
-                    at += 1;
+                Some(wanted) if *wanted == '?' || *wanted == next => {
                     of += 1;
+                    rest = after;
                 }
                 _ => {
-                    let Some((star_of, star_at)) = star else {
+                    let Some((behind, from)) = &mut star else {
                         return false;
                     };
-                    star = Some((star_of, star_at + 1));
-                    (of, at) = (star_of + 1, star_at + 1);
+                    from.next();
+                    (of, rest) = (*behind, from.clone());
                 }
             }
         }
@@ -70,6 +73,9 @@ mod tests {
             ("*-mini", "gpt-5-mini-2", false),
             ("a*b*c", "a-b-b-c", true),
             ("a*b*c", "a-c-b", false),
+            ("a*é*c", "aé-éc", true),
+            ("a*é?", "aéé", true),
+            ("a*é?", "aé", false),
             ("a?c", "abc", true),
             ("a?c", "ac", false),
             ("a?c", "aéc", true),

@@ -23,12 +23,19 @@ impl Names {
         }
     }
 
-    fn tell(&self, headers: &mut HeaderMap, standing: Standing, reset: String) {
-        headers.insert(&self.limit, standing.limit.into());
-        headers.insert(&self.remaining, standing.remaining.into());
-        if let Ok(reset) = HeaderValue::try_from(reset) {
+    fn tell(&self, headers: &mut HeaderMap, standing: Standing, reset: &str) {
+        number(headers, &self.limit, standing.limit);
+        number(headers, &self.remaining, standing.remaining);
+        if let Ok(reset) = HeaderValue::from_str(reset) {
             headers.insert(&self.reset, reset);
         }
+    }
+}
+
+/// Adds a number. A value that is made of one has room for more digits, and with that an allocation beside it.
+fn number(headers: &mut HeaderMap, name: &HeaderName, number: u64) {
+    if let Ok(value) = HeaderValue::from_str(itoa::Buffer::new().format(number)) {
+        headers.insert(name, value);
     }
 }
 
@@ -78,7 +85,7 @@ pub(crate) fn add(
             Protocol::Anthropic => moment(now, standing.reset),
             _ => duration(standing.reset),
         };
-        names.tell(headers, standing, reset);
+        names.tell(headers, standing, &reset);
     }
 }
 
