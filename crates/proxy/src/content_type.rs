@@ -11,10 +11,11 @@ pub(crate) fn of(headers: &HeaderMap) -> &str {
 
 /// Whether `content_type` has this in it, in whatever case. To search a text so short as to search a long one takes longer.
 pub(crate) fn has(content_type: &str, part: &str) -> bool {
-    let parts = content_type.as_bytes().windows(part.len());
-    parts
-        .into_iter()
-        .any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
+    let part = part.as_bytes();
+    // By its first letter most places are passed over at once.
+    let may_be = |window: &&[u8]| window[0].eq_ignore_ascii_case(&part[0]);
+    let mut places = content_type.as_bytes().windows(part.len()).filter(may_be);
+    places.any(|window| window.eq_ignore_ascii_case(part))
 }
 
 #[cfg(test)]

@@ -14,5 +14,6 @@ async fn a_request_waits_in_a_few_kilobytes() {
     let arrival = gateway.proxy.turn(None).await;
     let serving = gateway.proxy.serve(request, arrival);
     let bytes = size_of_val(&serving);
-    assert!(bytes <= 10_000, "{bytes} bytes");
+    // A size that the allocator has; the next one is a kilobyte more.
+    assert!(bytes <= 7_168, "{bytes} bytes");
 }
