@@ -62,7 +62,7 @@ bins/gateway/optimize/load.sh load-on-two small,stream 1.2 taskset -c 0,1 "$coun
 # Relocations that are packed are another megabyte of the program. Where the linker does not know how, all is as it would be.
 layout=
 if builds -Clink-arg=-Wl,-z,pack-relative-relocs; then layout+=" -Clink-arg=-Wl,-z,pack-relative-relocs"; fi
-if builds -Clink-arg=-Wl,--symbol-ordering-file=/dev/null; then layout+=" -Clinker=$PWD/bins/gateway/optimize/link.sh"; fi
+if builds -Clink-arg=-Wl,--symbol-ordering-file=/dev/null; then layout+=" -Clinker=$PWD/bins/gateway/optimize/relink.sh"; fi
 
 build "$COUNTS/optimized" "-Cprofile-use=$COUNTS/merged.profdata$layout"
 install -D --target-directory "$target/optimized" "$COUNTS/optimized/$host/release/gateway" "$RELEASED/migrator"
