@@ -6,9 +6,11 @@ use std::path::Path;
 
 use crate::run::process::Spawned;
 
-/// Connections to the database that the gateway may keep: those of `GATEWAY_DATABASE_CONNECTIONS`, two of the writer of rows,
-/// and one that waits to be told of changes.
-pub(crate) const POOL: u64 = 8 + 2 + 1;
+/// Connections to a server that the gateway may keep: those of `GATEWAY_DATABASE_CONNECTIONS`, two of the writer of rows, and
+/// one that waits to be told of changes.
+const TO_SERVER: u64 = 8 + 2 + 1;
+/// Those to SQLite: of `GATEWAY_DATABASE_CONNECTIONS`, and the writer's.
+const TO_SQLITE: u64 = 4 + 1;
 
 /// How descriptors of connections to the database are told from others.
 #[derive(Clone, Copy, Debug)]
@@ -23,9 +25,9 @@ impl Database<'_> {
     /// Most descriptors that the pools may hold.
     pub(crate) fn most(self) -> u64 {
         match self {
-            Self::Port(_) => POOL,
+            Self::Port(_) => TO_SERVER,
             // The file, its log and the index of that.
-            Self::File(_) => POOL * 3,
+            Self::File(_) => TO_SQLITE * 3,
         }
     }
 }
