@@ -73,6 +73,8 @@ mod tests {
             ("*-mini", "gpt-5-mini-2", false),
             ("a*b*c", "a-b-b-c", true),
             ("a*b*c", "a-c-b", false),
+            ("*ab", "aab", true),
+            ("*éa", "ééa", true),
             ("a*é*c", "aé-éc", true),
             ("a*é?", "aéé", true),
             ("a*é?", "aé", false),
