@@ -19,7 +19,7 @@ use utoipa::openapi::{
     tag::{Tag, TagBuilder},
 };
 
-use crate::operations;
+use crate::operations::documented;
 
 const SCHEME: &str = "admin_key";
 
@@ -92,9 +92,11 @@ fn tag((name, description): (&str, &str)) -> Tag {
 fn json() -> Bytes {
     static JSON: OnceLock<Bytes> = OnceLock::new();
     let json = JSON.get_or_init(|| {
-        let (_, paths) = operations().split_for_parts();
         // It cannot fail: the document is made of strings, lists and maps with string keys.
-        document(paths).to_pretty_json().unwrap_or_default().into()
+        document(documented())
+            .to_pretty_json()
+            .unwrap_or_default()
+            .into()
     });
     json.clone()
 }

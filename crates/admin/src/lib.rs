@@ -33,6 +33,7 @@ mod logs;
 mod model_providers;
 mod models;
 mod offered;
+mod operations;
 mod page;
 mod policies;
 mod prices;
@@ -55,7 +56,6 @@ use http::Method;
 use sea_orm::DatabaseConnection;
 use stats::Tail;
 use tokio_util::sync::CancellationToken;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::error::Error;
 
@@ -84,62 +84,9 @@ pub struct AdminState {
     pub scratch: Arc<Path>,
 }
 
-/// The operations below `/api`, each with its documentation.
-fn operations() -> OpenApiRouter<AdminState> {
-    OpenApiRouter::new()
-        .routes(routes!(providers::list, providers::create))
-        .routes(routes!(providers::get, providers::patch, providers::delete))
-        .routes(routes!(offered::list))
-        .routes(routes!(offered::import))
-        .routes(routes!(batch::of_providers))
-        .routes(routes!(batch::of_models))
-        .routes(routes!(batch::of_associations))
-        .routes(routes!(batch::of_keys))
-        .routes(routes!(fleet::check))
-        .routes(routes!(fleet::transitions))
-        .routes(routes!(models::list, models::create))
-        .routes(routes!(models::get, models::patch, models::delete))
-        .routes(routes!(model_providers::list, model_providers::create))
-        .routes(routes!(
-            model_providers::get,
-            model_providers::patch,
-            model_providers::delete
-        ))
-        .routes(routes!(fleet::status))
-        .routes(routes!(policies::get, policies::put, policies::delete))
-        .routes(routes!(explain::get))
-        .routes(routes!(fleet::all))
-        .routes(routes!(figures::summary))
-        .routes(routes!(figures::daily))
-        .routes(routes!(series::get))
-        .routes(routes!(settings::list))
-        .routes(routes!(usage::get))
-        .routes(routes!(prices::list, prices::create))
-        .routes(routes!(prices::get, prices::patch, prices::delete))
-        .routes(routes!(logs::list, logs::delete))
-        .routes(routes!(tail::tail))
-        .routes(routes!(logs::get))
-        .routes(routes!(logs::bodies))
-        .routes(routes!(documents::export))
-        .routes(routes!(documents::import))
-        .routes(routes!(documents::template))
-        .routes(routes!(keys::list, keys::create))
-        .routes(routes!(keys::get, keys::patch, keys::delete))
-        .routes(routes!(rotation::rotate))
-        .routes(routes!(admin_keys::me))
-        .routes(routes!(admin_keys::list, admin_keys::create))
-        .routes(routes!(
-            admin_keys::get,
-            admin_keys::patch,
-            admin_keys::delete
-        ))
-        .routes(routes!(audit::list))
-}
-
 /// `/api/*` behind an admin key, and `/openapi.json` and `/docs` for everybody. Any other path is the caller's.
 pub fn router(state: AdminState) -> Router {
-    let (api, _) = operations().split_for_parts();
-    let api = api
+    let api = operations::router()
         .method_not_allowed_fallback(async |method: Method| Error::MethodNotAllowed(method))
         .fallback(unknown_path)
         .layer(middleware::from_fn_with_state(state.clone(), auth::guard))
