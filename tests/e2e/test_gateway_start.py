@@ -301,3 +301,11 @@ def is_refused(gateway: Gateway) -> bool:
     except ConnectionRefusedError:
         return True
     return False
+
+
+@pytest.mark.sqlite_only
+def test_memory_of_a_peak_is_given_back_soon() -> None:
+    """The allocator tells what it was built to do, which no other figure would without waiting for it."""
+    told = run("gateway", "--version", MALLOC_CONF="confirm_conf:true").stderr
+    built = next(line for line in told.splitlines() if "--with-malloc-conf" in line)
+    assert "dirty_decay_ms:1000" in built
