@@ -6,8 +6,8 @@
 //! can be loaded. Secrets go in and never come out: provider keys and header values come back as masks, a client key is
 //! told once, when it is made.
 //!
-//! The OpenAPI document is generated from the handlers, which are registered and documented in one step, so that no route
-//! is missing in it.
+//! The OpenAPI document is generated from the handlers, which are registered and documented by one list (`operations.rs`),
+//! so that no route is missing in it.
 
 mod admin_keys;
 mod audit;
