@@ -1,15 +1,19 @@
 """The end of a gateway under load: asked to, and not."""
 
+import json
 import signal
 import time
+from collections import Counter
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
 from conftest import MakeGateway
+from faults.exchange import body_of
 from harness import load
 from harness.accounts import assert_each_once, assert_rows_match, assert_sums_agree
-from harness.gateway import Gateway
+from harness.gateway import CLIENT_KEY, Gateway
 from harness.simulator import Simulator
 from harness.stack import Stack
 from harness.stalls import Stalls
@@ -108,6 +112,33 @@ def test_sigterm_under_load_loses_nothing(make_gateway: MakeGateway, alpha: Simu
     assert_rows_match(rows, complete(results))
     assert_each_once(rows, [result for result in results if result.request_id])
     assert_sums_agree(gateway.database)
+
+
+def test_what_came_before_sigterm_is_answered(make_gateway: MakeGateway, alpha: Simulator) -> None:
+    """Also what waits to begin: on connections that look idle until it does."""
+    gateway = make_gateway()
+    stack = Stack.make(gateway, [alpha])
+    path, body = body_of(stack, "chat", stream=False)
+    headers = {"authorization": f"Bearer {CLIENT_KEY}", "content-type": "application/json"}
+
+    def ask(client: HTTPConnection) -> None:
+        client.request("POST", path, json.dumps(body), headers)
+
+    def answer(client: HTTPConnection) -> int:
+        response = client.getresponse()
+        response.read()
+        return response.status
+
+    clients = [HTTPConnection("127.0.0.1", gateway.port, timeout=60) for _ in range(300)]
+    for client in clients:
+        ask(client)
+        assert answer(client) == 200
+    for client in clients:
+        ask(client)
+    gateway.process.send(signal.SIGTERM)
+    assert Counter(map(answer, clients)) == {200: len(clients)}
+    assert gateway.process.wait() == 0, gateway.process.output
+    assert len(gateway.database.request_logs()) == 2 * len(clients)
 
 
 def test_what_outlasts_the_drain_is_cut_and_told(make_gateway: MakeGateway, alpha: Simulator) -> None:

@@ -1,22 +1,26 @@
 //! Accepting connections, and letting them finish.
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{future::poll_fn, io, net::SocketAddr, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::conn::auto,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket},
+    sync::watch,
     task::JoinSet,
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    head_timer::HeadTimer, patient::Patient, service::Service, tls::Tls, turned_away::TurnedAway,
+    head_timer::HeadTimer, in_turn::Turn, patient::Patient, service::Service, tls::Tls,
+    turned_away::TurnedAway,
 };
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type Connection<I> = auto::Connection<'static, TokioIo<I>, Service, TokioExecutor>;
 
 /// Connections that may wait to be accepted; the system has a bound of its own (Linux's `net.core.somaxconn`). One that finds no
 /// room comes back after a second at the earliest, which is how long the requests of a burst of clients would take.
@@ -27,6 +31,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long the last event of a stream that is cut off may take to be sent.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long a request whose first bytes have come may take to begin when the gateway ends.
+const LAST_HEADS: Duration = Duration::from_secs(1);
 /// Most that is read from a connection at once, in bytes, and the largest head of a request, which hyper bounds by one setting. A
 /// prompt of 100 kB that is there comes in one piece, which need not be put together.
 const READ_AT_ONCE: usize = 128 << 10;
@@ -90,7 +96,7 @@ pub(crate) async fn serve(
     drain: Drain,
 ) {
     let builder = builder(bounds.keep_alive_timeout);
-    let graceful = GracefulShutdown::new();
+    let (stopping, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut turned_away = TurnedAway::default();
     loop {
@@ -103,7 +109,7 @@ pub(crate) async fn serve(
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
@@ -119,27 +125,22 @@ pub(crate) async fn serve(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
+        let turn = Turn::default();
+        let (stream, service) = service.of_connection(stream, peer.ip(), &turn);
         let stream = Patient::new(stream, bounds.write_timeout);
-        let service = service.of_peer(peer.ip());
         let mut builder = builder.clone();
         builder.http1().timer(HeadTimer::default());
         let Some(tls) = &tls else {
-            let connection = builder
-                .serve_connection(TokioIo::new(stream), service)
-                .into_owned();
-            connections.spawn(run(graceful.watch(connection)));
+            let connection = connection(&builder, stream, service);
+            connections.spawn(run(connection, turn, stopped.clone()));
             continue;
         };
-        let (acceptor, stop) = (tls.acceptor(), stop.clone());
-        let watcher = graceful.watcher();
+        let (acceptor, stop, stopped) = (tls.acceptor(), stop.clone(), stopped.clone());
         connections.spawn(async move {
-            let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
+            let handshake = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
             match stop.run_until_cancelled(handshake).await {
                 Some(Ok(Ok(stream))) => {
-                    let connection = builder
-                        .serve_connection(TokioIo::new(stream), service)
-                        .into_owned();
-                    run(watcher.watch(connection)).await;
+                    run(connection(&builder, stream, service), turn, stopped).await;
                 }
                 Some(Ok(Err(error))) => tracing::debug!(%error, "a handshake failed"),
                 Some(Err(_)) => tracing::debug!("a handshake took too long"),
@@ -149,23 +150,66 @@ pub(crate) async fn serve(
     }
     drop(listener);
     tracing::info!(connections = connections.len(), "draining");
-    let mut ending = pin!(graceful.shutdown());
+    stopping.send_replace(true);
     let in_time = drain
         .hurry
-        .run_until_cancelled(tokio::time::timeout(drain.timeout, &mut ending));
+        .run_until_cancelled(timeout(drain.timeout, all_ended(&mut connections)));
     if !matches!(in_time.await, Some(Ok(()))) {
         tracing::warn!("the time to drain is over; what still runs is cut off");
         drain.cut.cancel();
         // The error events have to reach their clients; those that do not read are not waited for.
-        if tokio::time::timeout(LAST_WORDS, ending).await.is_err() {
+        let told = timeout(LAST_WORDS, all_ended(&mut connections));
+        if told.await.is_err() {
             tracing::debug!("some clients did not take the end of their streams");
         }
     }
     connections.shutdown().await;
 }
 
-async fn run(connection: impl Future<Output = Result<(), BoxError>>) {
-    if let Err(error) = connection.await {
+/// In a place of its own, since a future that is given another keeps room for where it came from, too.
+fn connection<I>(
+    builder: &auto::Builder<TokioExecutor>,
+    stream: I,
+    service: Service,
+) -> Pin<Box<Connection<I>>>
+where
+    I: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    Box::pin(connection.into_owned())
+}
+
+async fn all_ended(connections: &mut JoinSet<()>) {
+    while connections.join_next().await.is_some() {}
+}
+
+/// Serves a connection to its end, which is soon once it has `stopped`: after the request that has begun, or that has come.
+async fn run<I>(
+    mut connection: Pin<Box<Connection<I>>>,
+    turn: Turn,
+    mut stopped: watch::Receiver<bool>,
+) where
+    I: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let served = async {
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => return ended,
+            _ = stopped.wait_for(|is_stopped| *is_stopped) => {}
+        }
+        turn.look();
+        let idle = poll_fn(|context| match connection.as_mut().poll(context) {
+            Poll::Ready(ended) => Poll::Ready(Some(ended)),
+            Poll::Pending if turn.is_awaited() => Poll::Pending,
+            Poll::Pending => Poll::Ready(None),
+        });
+        if let Ok(Some(ended)) = timeout(LAST_HEADS, idle).await {
+            return ended;
+        }
+        connection.as_mut().graceful_shutdown();
+        connection.await
+    };
+    if let Err(error) = served.await {
         tracing::debug!(error, "a connection ended with an error");
     }
 }

@@ -8,6 +8,7 @@ mod database;
 mod descriptors;
 mod head_timer;
 mod healthcheck;
+mod in_turn;
 mod last_resort;
 mod listener;
 mod logging;

@@ -14,24 +14,27 @@ use axum::Router;
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use http_body_util::Either;
 use hyper::body::Incoming;
-use proxy::Proxy;
+use proxy::{Arrival, Proxy};
+use tokio::net::TcpStream;
 use tower::ServiceExt;
 use uuid::Uuid;
 
 use crate::{
     client_address::TrustedProxies,
     cors::{self, Origins},
+    in_turn::{InTurn, Said, Turn},
     last_resort,
     open::Open,
     patient_body::PatientBody,
     request_body::RequestBody,
 };
 
-/// Serves one peer. Clients' requests go straight to the proxy; everything else is rare and may take the longer way.
+/// Serves one connection. Clients' requests go straight to the proxy; everything else is rare and may take the longer way.
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
     shared: Arc<Shared>,
     peer: Option<IpAddr>,
+    turn: Turn,
 }
 
 #[derive(Debug)]
@@ -65,15 +68,24 @@ impl Service {
                 surroundings,
             }),
             peer: None,
+            turn: Turn::default(),
         }
     }
 
-    /// The same for the requests of one connection.
-    pub(crate) fn of_peer(&self, peer: IpAddr) -> Self {
-        Self {
+    /// The same for one connection, whose requests are read when `turn` says so.
+    pub(crate) fn of_connection(
+        &self,
+        stream: TcpStream,
+        peer: IpAddr,
+        turn: &Turn,
+    ) -> (InTurn, Self) {
+        let service = Self {
             shared: self.shared.clone(),
             peer: Some(peer),
-        }
+            turn: turn.clone(),
+        };
+        let backlog = self.shared.parts.proxy.backlog().clone();
+        (InTurn::new(stream, backlog, turn.clone()), service)
     }
 }
 
@@ -90,19 +102,28 @@ impl hyper::service::Service<Request<Incoming>> for Service {
     // Apart from its caller the future is made where it will be; within it, it is made first and copied then.
     #[inline(never)]
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let Self { shared, peer } = self.clone();
+        let Self { shared, peer, turn } = self.clone();
         let version = request.version();
         let request = request.map(|body| RequestBody::new(body, version));
         Box::pin(async move {
+            let said = turn.begin();
+            // Over HTTP/2 requests share what is read.
+            let end = || {
+                if version < Version::HTTP_2 {
+                    turn.end();
+                }
+            };
             let cors = shared.surroundings.cors.as_ref();
             let permit = cors.and_then(|origins| origins.permit(request.headers()));
             if let Some(permit) = &permit
                 && let Some(response) = permit.preflight(&request)
             {
+                end();
                 return Ok(response.map(Either::Right));
             }
-            let answering = pin!(shared.answer(request, peer));
+            let answering = pin!(shared.answer(request, peer, said));
             let answer = proxy::caught(answering).await;
+            end();
             let mut response = answer.unwrap_or_else(|| {
                 shared.parts.proxy.note_panic();
                 last_resort::internal().map(Either::Right)
@@ -123,18 +144,29 @@ impl Shared {
         Either::Right(PatientBody::new(body, self.surroundings.write_timeout))
     }
 
-    async fn answer(&self, request: Request<RequestBody>, peer: Option<IpAddr>) -> Response<Body> {
+    /// The answer to a request of which this was `said` before it was read.
+    async fn answer(
+        &self,
+        request: Request<RequestBody>,
+        peer: Option<IpAddr>,
+        said: Said,
+    ) -> Response<Body> {
         let Served { proxy, open, admin } = &self.parts;
         let proxies = &self.surroundings.proxies;
         let ip = peer.map(|peer| proxies.client(peer, request.headers()));
         if proxy::is_client_path(request.uri().path()) {
             let version = request.version();
-            if let Some(refusal) = proxy.refusal(&request) {
-                return refusal.map(|body| Either::Left(self.paced(body, version)));
-            }
-            let arrival = proxy.turn(ip).await;
-            // Large, and moved by every future that holds it until it is polled: so in a place of its own.
-            let response = in_place(|| proxy.serve(request, arrival)).await;
+            let waited = match said {
+                Said::Begin(waited) => Some(waited),
+                Said::Refuse => None,
+                Said::Nothing if proxy.backlog().refuses() => None,
+                Said::Nothing => Some(proxy.backlog().turn().await),
+            };
+            let response = match waited {
+                // Large, and moved by every future that holds it until it is polled: so in a place of its own.
+                Some(waited) => in_place(|| proxy.serve(request, Arrival::after(waited, ip))).await,
+                None => proxy.refusal(&request),
+            };
             return response.map(|body| Either::Left(self.paced(body, version)));
         }
         let id = Uuid::now_v7().to_string();

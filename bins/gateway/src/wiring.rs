@@ -110,7 +110,7 @@ pub(crate) async fn gateway(settings: &Settings) -> anyhow::Result<Gateway> {
         metrics: exposition(settings, registry, &gate),
     };
     let workers = Workers {
-        watched: (proxy.clone(), settings.max_delay),
+        watched: (proxy.backlog().clone(), settings.max_delay),
         poller: found.poller,
         heartbeat: heartbeat(settings, &database, gateways),
         health: found.health_worker,

@@ -5,7 +5,10 @@ mod pressure;
 mod turnstile;
 
 use std::{
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -20,6 +23,7 @@ use self::{
     pressure::{ALL, Pressure},
     turnstile::Turnstile,
 };
+use crate::metrics::Metrics;
 
 /// How often it is looked whether there is some, and how often while fewer requests are here than are ever refused.
 const TICKS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(100));
@@ -29,51 +33,66 @@ const TURNS: u32 = 4;
 const LEAST_HERE: u64 = 64;
 
 /// What of it there is, and how much is to be refused for it.
-#[derive(Debug, Default)]
-pub(crate) struct Backlog {
+#[derive(Debug)]
+pub struct Backlog {
+    /// Which tell how many run.
+    metrics: Arc<Metrics>,
     turnstile: Turnstile,
     /// How many of [`ALL`] new requests.
     refused: AtomicU32,
 }
 
 impl Backlog {
-    /// Whether a new request is to be refused, while so many run.
-    pub(crate) fn refuses(&self, running: u64) -> bool {
-        let share = self.refused.load(Relaxed);
-        share > 0 && self.here(running) >= LEAST_HERE && fastrand::u32(..ALL) < share
+    /// None yet, where these tell how many run.
+    #[must_use]
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self {
+            metrics,
+            turnstile: Turnstile::default(),
+            refused: AtomicU32::new(0),
+        }
     }
 
-    /// Waits until a request may begin.
-    pub(crate) async fn turn(&self) {
-        self.turnstile.pass().await;
+    /// Whether a new request is to be refused. To be asked once for each, before it waits for its turn.
+    #[must_use]
+    pub fn refuses(&self) -> bool {
+        let share = self.refused.load(Relaxed);
+        share > 0 && self.here() >= LEAST_HERE && fastrand::u32(..ALL) < share
+    }
+
+    /// Whether a request may begin at once, which it then has.
+    #[must_use]
+    pub fn may_begin(&self) -> bool {
+        self.turnstile.try_pass()
+    }
+
+    /// Waits until a request may begin, which is behind those that run; how long that was.
+    pub async fn turn(&self) -> Duration {
+        self.turnstile.pass().await
     }
 
     /// How many wait for that.
-    pub(crate) fn waiting(&self) -> usize {
+    #[must_use]
+    pub fn waiting(&self) -> usize {
         self.turnstile.waiting()
     }
 
     /// Lets requests begin a few at a time, and refuses some while they wait for longer than `longest`, if that is given, until
-    /// `stop`. `running` tells how many have begun.
-    pub(crate) async fn watch(
-        &self,
-        longest: Option<Duration>,
-        running: impl Fn() -> u64,
-        stop: &CancellationToken,
-    ) {
+    /// `stop`. Where this does not run none waits, and none is refused.
+    pub async fn watch(&self, longest: Option<Duration>, stop: &CancellationToken) {
         let judging = async {
             if let Some(longest) = longest {
-                self.judge(longest, running, stop).await;
+                self.judge(longest, stop).await;
             }
         };
         tokio::join!(self.turnstile.keep(stop), judging);
     }
 
     /// Measures how long requests wait to begin, and how long those that have begun do on their way.
-    async fn judge(&self, longest: Duration, running: impl Fn() -> u64, stop: &CancellationToken) {
+    async fn judge(&self, longest: Duration, stop: &CancellationToken) {
         let mut pressure = Pressure::new(longest);
         loop {
-            let is_busy = self.here(running()) >= LEAST_HERE || self.refused.load(Relaxed) > 0;
+            let is_busy = self.here() >= LEAST_HERE || self.refused.load(Relaxed) > 0;
             let tick = if is_busy { TICKS.0 } else { TICKS.1 };
             if stop.run_until_cancelled(sleep(tick)).await.is_none() {
                 return;
@@ -87,8 +106,8 @@ impl Backlog {
         }
     }
 
-    fn here(&self, running: u64) -> u64 {
-        running + self.turnstile.waiting() as u64
+    fn here(&self) -> u64 {
+        self.metrics.running() + self.turnstile.waiting() as u64
     }
 }
 
@@ -109,22 +128,30 @@ async fn turn() -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, thread};
+    use std::thread;
 
     use super::*;
 
-    fn refused(backlog: &Backlog, running: u64) -> usize {
-        (0..200).filter(|_| backlog.refuses(running)).count()
+    fn backlog(running: u64) -> Backlog {
+        let metrics = Arc::new(Metrics::default());
+        for _ in 0..running {
+            metrics.began();
+        }
+        Backlog::new(metrics)
+    }
+
+    fn refused(backlog: &Backlog) -> usize {
+        (0..200).filter(|_| backlog.refuses()).count()
     }
 
     /// Has one watch while turns take far too long, until some are refused; the share of all that then is.
     async fn share_after_long_turns(running: u64, turns: u32) -> u32 {
-        let (backlog, stop) = (Arc::new(Backlog::default()), CancellationToken::new());
+        let (backlog, stop) = (Arc::new(backlog(running)), CancellationToken::new());
         let watching = tokio::spawn({
             let (backlog, stop) = (backlog.clone(), stop.clone());
             async move {
                 let longest = Duration::from_millis(1);
-                backlog.watch(Some(longest), || running, &stop).await;
+                backlog.watch(Some(longest), &stop).await;
             }
         });
         for _ in 0..turns {
@@ -149,10 +176,11 @@ mod tests {
 
     #[test]
     fn the_share_is_refused_unless_little_runs() {
-        let backlog = Backlog::default();
-        assert_eq!(refused(&backlog, LEAST_HERE), 0);
+        let backlog = backlog(LEAST_HERE);
+        assert_eq!(refused(&backlog), 0);
         backlog.refused.store(ALL, Relaxed);
-        assert_eq!(refused(&backlog, LEAST_HERE), 200);
-        assert_eq!(refused(&backlog, LEAST_HERE - 1), 0);
+        assert_eq!(refused(&backlog), 200);
+        backlog.metrics.ended();
+        assert_eq!(refused(&backlog), 0);
     }
 }

@@ -1,6 +1,6 @@
 //! What serves clients, and what it is made of.
 
-use std::{net::IpAddr, pin::pin, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use access::limit::{Limiter, Shared};
 use budgets::Budgets;
@@ -76,7 +76,7 @@ pub(crate) struct Inner {
     /// How many requests are served.
     pub(crate) admission: Arc<Gate>,
     /// Whether the processor keeps up.
-    pub(crate) backlog: Backlog,
+    pub(crate) backlog: Arc<Backlog>,
     pub(crate) slots: Slots,
     /// What was taken of limits.
     pub(crate) counts: Counts,
@@ -98,36 +98,31 @@ impl Proxy {
                 counting: Counting::new(parts.counter.clone()),
                 counts: Counts::new(parts.limiter.clone(), parts.shared.clone()),
                 moderator: moderator.expect("without settings none of them can be wrong"),
+                backlog: Arc::new(Backlog::new(parts.metrics.clone())),
                 parts,
                 budget,
                 admission: Arc::default(),
-                backlog: Backlog::default(),
                 slots: Slots::default(),
                 fetcher: Fetcher::new(NetworkPolicy::Public),
             }),
         }
     }
 
-    /// The answer to a request that is refused for the processor's sake: before its key is looked at, and without a record,
-    /// for what a refusal costs is taken from those that are served. `None` if it may be served.
-    pub fn refusal<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
-        let metrics = self.metrics();
-        if !self.inner.backlog.refuses(metrics.running()) {
-            return None;
-        }
-        metrics.shed("processor");
-        let (uri, arrival) = (request.uri(), Arrival::now(None));
+    /// The answer to a request that the backlog refuses: before its key is looked at, and without a record, for what a refusal
+    /// costs is taken from those that are served.
+    pub fn refusal<B>(&self, request: &Request<B>) -> Response<Body> {
+        self.metrics().shed("processor");
+        let (uri, arrival) = (request.uri(), Arrival::after(Duration::ZERO, None));
         let asked = Asked::at(uri.path(), uri.query(), request.headers());
         let mut response = edge::render(asked.protocol, &Error::shed(), &arrival);
         edge::add_id(response.headers_mut(), &arrival, asked.protocol);
-        Some(response)
+        response
     }
 
-    /// A request from `ip` is here; waits until it may begin, which is behind those that run.
-    pub async fn turn(&self, ip: Option<IpAddr>) -> Arrival {
-        let arrival = Arrival::now(ip);
-        self.inner.backlog.turn().await;
-        arrival
+    /// Who says whether a request is refused and when it may begin; to be asked before it is served.
+    #[must_use]
+    pub fn backlog(&self) -> &Arc<Backlog> {
+        &self.inner.backlog
     }
 
     /// Serves one request; every failure becomes an answer in the client's protocol. Dropping the future cancels the call to
@@ -154,13 +149,6 @@ impl Proxy {
             edge::add_id(response.headers_mut(), &arrival, asked.protocol);
             response
         }
-    }
-
-    /// Lets requests begin a few at a time and watches whether the processor keeps up, until `stop`: when they wait for longer
-    /// than `longest`, if that is given, some are refused. Where this does not run none waits, and none is refused for that.
-    pub async fn watch_backlog(self, longest: Option<Duration>, stop: CancellationToken) {
-        let running = || self.metrics().running();
-        self.inner.backlog.watch(longest, running, &stop).await;
     }
 
     /// Counts a panic that was caught around the proxy.

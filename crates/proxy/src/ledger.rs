@@ -3,7 +3,11 @@
 //! Whatever ends a request ends its ledger, and a ledger that ends writes exactly one record: [`Ledger::close`] when the
 //! gateway knows how it ended, the drop when the client left first or the gateway itself failed.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use access::{
     Price,
@@ -45,12 +49,14 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    /// That of a request from `ip` which is here now.
-    pub(crate) fn now(ip: Option<IpAddr>) -> Self {
+    /// That of a request from `ip` which begins now and has waited for so long.
+    #[must_use]
+    pub fn after(waited: Duration, ip: Option<IpAddr>) -> Self {
+        let (instant, utc) = (clock::now(), clock::utc());
         Self {
             id: Uuid::now_v7(),
-            instant: clock::now(),
-            utc: clock::utc(),
+            instant: instant.checked_sub(waited).unwrap_or(instant),
+            utc: utc - waited,
             ip,
         }
     }

@@ -51,6 +51,7 @@ mod trace;
 mod walk;
 mod withheld;
 
+pub use backlog::Backlog;
 pub use body::{Body, BrokenOff};
 pub use caught::caught;
 pub use count::{TokenCounter, Tokenizer};

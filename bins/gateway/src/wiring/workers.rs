@@ -1,10 +1,10 @@
 //! What runs beside the requests.
 
-use std::{panic::AssertUnwindSafe, pin::Pin, time::Duration};
+use std::{panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
 use catalog::{Heartbeat, Poller};
 use futures_util::FutureExt;
-use proxy::{Prober, Proxy};
+use proxy::{Backlog, Prober};
 use telemetry::{alerts, meters, traces};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -14,8 +14,8 @@ use super::configured::Returning;
 /// Polls the configuration, probes providers, writes rows.
 #[derive(Debug)]
 pub(crate) struct Workers {
-    /// Whose backlog is watched, and how late is too late.
-    pub(super) watched: (Proxy, Option<Duration>),
+    /// What requests wait in to begin, and how late is too late.
+    pub(super) watched: (Arc<Backlog>, Option<Duration>),
     pub(super) poller: Poller,
     pub(super) heartbeat: Heartbeat,
     pub(super) health: health::Worker<Prober>,
@@ -50,10 +50,10 @@ impl Workers {
                 poller.run(stopped).await;
             }) as Work,
         );
-        let (proxy, longest) = self.watched;
+        let (stopped, (backlog, longest)) = (stop.clone(), self.watched);
         start(
             "backlog",
-            Box::pin(proxy.watch_backlog(longest, stop.clone())),
+            Box::pin(async move { backlog.watch(longest, &stopped).await }),
         );
         start("heartbeat", Box::pin(self.heartbeat.run(stop.clone())));
         start("health", Box::pin(self.health.run(stop.clone())));

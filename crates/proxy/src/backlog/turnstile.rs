@@ -2,8 +2,8 @@
 //!
 //! What has begun holds buffers and states on both of its sides. The more of it there is at once, the less of it the
 //! processor's caches hold, so that a request among a thousand costs up to twice what it does among a few dozen: a crowd would
-//! slow down itself. So only so many begin before every task that is ready has had its turn, and the rest wait in order, with
-//! hardly more than their heads read. Who waits for a provider is no task that is ready, so this bounds the work for the
+//! slow down itself. So only so many begin before every task that is ready has had its turn, and the rest wait in order, if
+//! their connection is theirs alone even unread. Who waits for a provider is no task that is ready, so this bounds the work for the
 //! processor, not how many run.
 
 use std::{
@@ -13,7 +13,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Notify, Semaphore},
+    sync::{Notify, Semaphore, SemaphorePermit},
     task::yield_now,
     time::Instant,
 };
@@ -89,21 +89,33 @@ impl Drop for Keeper<'_> {
 }
 
 impl Turnstile {
-    /// Waits until a request may begin.
-    pub(super) async fn pass(&self) {
-        let permit = match self.left.try_acquire() {
-            Ok(permit) => permit,
-            Err(_) => {
-                let (since, _waiting) = (Instant::now(), Waiting::at(&self.waiting));
-                self.low.notify_one();
-                let Ok(permit) = self.left.acquire().await else {
-                    return; // it is never closed
-                };
-                let waited = since.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
-                self.longest_us.fetch_max(waited, Relaxed);
-                permit
-            }
+    /// Whether a request may begin at once, which it then has.
+    pub(super) fn try_pass(&self) -> bool {
+        let Ok(permit) = self.left.try_acquire() else {
+            return false;
         };
+        self.let_through(permit);
+        true
+    }
+
+    /// Waits until a request may begin; how long that was.
+    pub(super) async fn pass(&self) -> Duration {
+        if self.try_pass() {
+            return Duration::ZERO;
+        }
+        let (since, _waiting) = (Instant::now(), Waiting::at(&self.waiting));
+        self.low.notify_one();
+        let permit = self.left.acquire().await;
+        let waited = since.elapsed();
+        if let Ok(permit) = permit {
+            self.let_through(permit);
+        } // it is never closed
+        let micros = waited.as_micros().try_into().unwrap_or(u64::MAX);
+        self.longest_us.fetch_max(micros, Relaxed);
+        waited
+    }
+
+    fn let_through(&self, permit: SemaphorePermit<'_>) {
         permit.forget();
         if self.left.available_permits() <= AT_A_TIME / 2 {
             self.low.notify_one();

@@ -12,7 +12,7 @@ use health::{
 };
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
-use proxy::{Body, Label, Metrics, Parts, Proxy, TokenCounter, Tokenizer};
+use proxy::{Arrival, Body, Label, Metrics, Parts, Proxy, TokenCounter, Tokenizer};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, DatabaseConnection};
 use serde_json::{Value, json};
 use simulator::{Simulator, SimulatorSettings};
@@ -384,7 +384,10 @@ impl Gateway {
     }
 
     pub(crate) async fn serve(&self, request: Request<Full<Bytes>>) -> http::Response<Body> {
-        let arrival = self.proxy.turn(Some([127, 0, 0, 1].into())).await;
+        let arrival = Arrival::after(
+            self.proxy.backlog().turn().await,
+            Some([127, 0, 0, 1].into()),
+        );
         self.proxy.serve(request, arrival).await
     }
 

@@ -14,7 +14,7 @@ use catalog::{Catalog, CatalogSettings, Secrets};
 use entities::{api_key, config_version, model, model_provider, price, provider, routing_policy};
 use health::{Health, Moment, ProviderReport};
 use http_body_util::BodyExt;
-use proxy::{Metrics, Parts, Proxy, Tokenizer};
+use proxy::{Arrival, Metrics, Parts, Proxy, Tokenizer};
 use router::{CandidateId, CandidateState, Standing};
 use sea_orm::{DbBackend, MockDatabase, entity::prelude::DateTimeUtc};
 use serde_json::json;
@@ -220,7 +220,7 @@ async fn serve(proxy: &Proxy, catalog: &Catalog, ask: &Ask, number: usize) -> Se
     let request = request(ask, number);
     let ip = [10, 1, 0, u8::try_from(number).unwrap()].into();
     let talk = async {
-        let arrival = proxy.turn(Some(ip)).await;
+        let arrival = Arrival::after(proxy.backlog().turn().await, Some(ip));
         let response = proxy.serve(request, arrival).await;
         let (head, mut body) = response.into_parts();
         let header = |name: &str| {
