@@ -30,6 +30,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) models: Option<usize>,
     /// How many requests it serves at a time; else as many as it does by itself.
     pub(crate) places: Option<usize>,
+    /// Whether it may run on the core of the load, too.
+    pub(crate) both_cores: bool,
     /// A server to make a database on; else it is a SQLite file.
     pub(crate) postgres: Option<&'a str>,
 }
@@ -50,6 +52,7 @@ pub(crate) struct Gateway {
     pub(crate) keys: Keys,
     binary: PathBuf,
     places: Option<usize>,
+    both_cores: bool,
     database: Database,
     folder: TempDir,
 }
@@ -79,6 +82,7 @@ impl Gateway {
             },
             binary: std::path::absolute(setup.binary)?,
             places: setup.places,
+            both_cores: setup.both_cores,
             database,
             folder,
         };
@@ -117,7 +121,10 @@ impl Gateway {
             .create(true)
             .append(true)
             .open(self.log_file())?;
-        let mut command = cores.measured(&self.binary);
+        let mut command = match self.both_cores {
+            true => cores.both(&self.binary),
+            false => cores.measured(&self.binary),
+        };
         command
             .current_dir(self.folder.path())
             .env("DATABASE_URL", self.database.url())

@@ -18,19 +18,25 @@ pub(crate) struct Cores {
 impl Cores {
     /// A command on the measured core.
     pub(crate) fn measured(self, program: &Path) -> Command {
-        pinned(self.measured, program)
+        pinned(&[self.measured], program)
     }
 
     /// A command on the core of the load.
     pub(crate) fn load(self, program: &Path) -> Command {
-        pinned(self.load, program)
+        pinned(&[self.load], program)
+    }
+
+    /// A command on both.
+    pub(crate) fn both(self, program: &Path) -> Command {
+        pinned(&[self.measured, self.load], program)
     }
 }
 
-fn pinned(core: usize, program: &Path) -> Command {
+fn pinned(cores: &[usize], program: &Path) -> Command {
     // `taskset` execs the program, so the child's id is the program's.
     let mut command = Command::new("taskset");
-    command.args(["-c", &core.to_string()]).arg(program);
+    let cores: Vec<String> = cores.iter().map(usize::to_string).collect();
+    command.args(["-c", &cores.join(",")]).arg(program);
     command
 }
 

@@ -43,6 +43,8 @@ pub(crate) enum Scenario {
     Models,
     /// Small requests and streams to gateways on SQLite and on PostgreSQL.
     Postgres,
+    /// Small requests to a gateway on one core and to one on both: what its threads cost each other.
+    Cores,
     /// Small requests over 1,024 connections that never pause: what so many cost those who do nothing else.
     Crowd,
     /// Twice and three times what the gateway can do, at a fixed rate.
@@ -163,6 +165,7 @@ impl Scenario {
             Self::Paced => Stage::Paced,
             Self::Models | Self::Startup => Stage::Models,
             Self::Postgres => Stage::Postgres,
+            Self::Cores => Stage::Cores,
             _ => Stage::Usual,
         }
     }
@@ -180,7 +183,7 @@ impl Scenario {
             ..plain(Shape::Small)
         };
         match self {
-            Self::Small | Self::Steady | Self::Models | Self::Crowd => {
+            Self::Small | Self::Steady | Self::Models | Self::Cores | Self::Crowd => {
                 vec![plain(Shape::Small)]
             }
             Self::Large => vec![plain(Shape::Large)],
@@ -250,6 +253,7 @@ impl Case {
                 | Scenario::Limits
                 | Scenario::Models
                 | Scenario::Postgres
+                | Scenario::Cores
         );
         is_plain || (system == "bare-inspect" && self == self.base())
     }
@@ -329,7 +333,12 @@ mod tests {
 
     #[test]
     fn what_only_a_gateway_does_has_one_base_beside_it() {
-        for scenario in [Scenario::Failover, Scenario::Limits, Scenario::Models] {
+        for scenario in [
+            Scenario::Failover,
+            Scenario::Limits,
+            Scenario::Models,
+            Scenario::Cores,
+        ] {
             let cases = scenario.cases();
             let bare = cases.iter().filter(|case| case.concerns("bare-inspect"));
             assert_eq!(bare.count(), 1, "{scenario:?}");

@@ -33,10 +33,14 @@ pub(crate) enum Stage {
     Models,
     /// Gateways on SQLite and on PostgreSQL.
     Postgres,
+    /// Gateways on one core and on both.
+    Cores,
 }
 
 /// The gateway that is not on a file.
 const POSTGRES: &str = "gateway postgres";
+/// The gateway that may run where the load does, too.
+const BOTH_CORES: &str = "gateway on both";
 /// Tokens of long answers.
 const LONG: u32 = 1_000;
 /// Of paced ones: to the first token, and after it.
@@ -59,7 +63,7 @@ pub(super) struct Lineup {
 
 impl Stage {
     /// In the order in which they are measured.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Usual,
         Self::Many,
         Self::Long,
@@ -68,6 +72,7 @@ impl Stage {
         Self::Idle,
         Self::Models,
         Self::Postgres,
+        Self::Cores,
     ];
 
     /// Gateways, by name, and their number of models where that matters.
@@ -83,6 +88,7 @@ impl Stage {
                 ("gateway 10,000 models", Some(10_000)),
             ],
             Self::Postgres => &[("gateway sqlite", None), (POSTGRES, None)],
+            Self::Cores => &[("gateway on one", None), (BOTH_CORES, None)],
         }
     }
 }
@@ -185,6 +191,7 @@ impl Lineup {
                 upstream: self.upstream,
                 failing,
                 models,
+                both_cores: name == BOTH_CORES,
                 places: (stage == Stage::Places).then_some(PLACES),
                 postgres: (name == POSTGRES)
                     .then_some(bench.settings.postgres.as_deref())
