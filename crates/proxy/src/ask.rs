@@ -12,7 +12,7 @@ use protocol::{Endpoint, Envelope, Reply, Resumption, canonical, estimate_tokens
 use router::Verdict;
 use tokio::time::Instant as Deadline;
 
-use crate::{canonical_form::CanonicalForm, failure::Failure, guard::Screen, ledger::Arrival};
+use crate::{arrival::Arrival, canonical_form::CanonicalForm, failure::Failure, guard::Screen};
 
 /// A client's request, as attempts see it.
 #[derive(Debug)]

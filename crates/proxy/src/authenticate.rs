@@ -7,7 +7,7 @@ use catalog::Snapshot;
 use http::{HeaderName, header, request};
 use protocol::{ClientError, ErrorKind};
 
-use crate::{error::Error, ledger::Arrival};
+use crate::{arrival::Arrival, error::Error};
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");

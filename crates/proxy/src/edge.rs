@@ -6,10 +6,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use protocol::{ClientError, ErrorKind, Protocol, anthropic, gemini, openai};
 
 use crate::{
+    arrival::Arrival,
     body::Body,
     clock, content_type,
     error::{Error, Told},
-    ledger::{Arrival, Ledger},
+    ledger::Ledger,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -15,13 +15,8 @@ use protocol::{Endpoint, ErrorKind};
 use uuid::Uuid;
 
 use crate::{
-    error::Error,
-    handle::Proxy,
-    intake,
-    ledger::{Arrival, Ledger},
-    metrics::Metrics,
-    rescue::Resuming,
-    response::Answer,
+    arrival::Arrival, error::Error, handle::Proxy, intake, ledger::Ledger, metrics::Metrics,
+    rescue::Resuming, response::Answer,
 };
 
 /// A client's request whose body has been read, as it is routed.

@@ -17,6 +17,7 @@ use upstream::{Client, NetworkPolicy, TransportSettings};
 
 use crate::{
     admission::{Gate, Slots},
+    arrival::Arrival,
     backlog::Backlog,
     body::Body,
     caught::caught,
@@ -24,7 +25,6 @@ use crate::{
     count::{Counting, TokenCounter},
     edge,
     error::Error,
-    ledger::Arrival,
     limits::Counts,
     media::Fetcher,
     metrics::Metrics,

@@ -17,11 +17,12 @@ use protocol::{ClientError, Endpoint, Envelope, ErrorKind, Format, Inspected, Op
 use tokio::time::{Sleep, sleep};
 
 use crate::{
+    arrival::Arrival,
     body::Body,
     clock, edge,
     errand::{Done, Errand},
     error::{Error, Told},
-    ledger::{Arrival, Ledger},
+    ledger::Ledger,
     response::{Asking, conclude},
 };
 

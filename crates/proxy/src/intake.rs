@@ -8,7 +8,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use protocol::{ClientError, Endpoint, Envelope, ErrorKind, Operation, Protocol};
 
-use crate::{error::Error, ledger::Arrival, settings::Settings};
+use crate::{arrival::Arrival, error::Error, settings::Settings};
 
 /// Checks the version of its protocol that a client of Anthropic's names; one that names none gets the gateway's.
 pub(crate) fn check_version(endpoint: Endpoint, headers: &HeaderMap) -> Result<(), Error> {

@@ -3,11 +3,7 @@
 //! Whatever ends a request ends its ledger, and a ledger that ends writes exactly one record: [`Ledger::close`] when the
 //! gateway knows how it ended, the drop when the client left first or the gateway itself failed.
 
-use std::{
-    net::IpAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use access::{
     Price,
@@ -15,13 +11,13 @@ use access::{
 };
 use budgets::Charge;
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use protocol::{Endpoint, Envelope, Media, Usage};
 use stats::{AttemptRecord, Counted, Recorder, RequestRecord, Span, Trace};
 use uuid::Uuid;
 
 use crate::{
     admission::Permit,
+    arrival::Arrival,
     clock,
     failure::{Failure, RESUME_DIFFERED},
     guard::Stage,
@@ -38,29 +34,6 @@ const HEDGE_LOST: &str = "hedge_lost";
 const INTERNAL: &str = "internal";
 /// Status of a request that the client gave up, as nginx has it.
 const CLIENT_CLOSED_STATUS: u16 = 499;
-
-/// When, where and as what a request arrived.
-#[derive(Debug, Clone)]
-pub struct Arrival {
-    pub(crate) id: Uuid,
-    pub(crate) instant: Instant,
-    pub(crate) utc: DateTime<Utc>,
-    pub(crate) ip: Option<IpAddr>,
-}
-
-impl Arrival {
-    /// That of a request from `ip` which begins now and has waited for so long.
-    #[must_use]
-    pub fn after(waited: Duration, ip: Option<IpAddr>) -> Self {
-        let (instant, utc) = (clock::now(), clock::utc());
-        Self {
-            id: Uuid::now_v7(),
-            instant: instant.checked_sub(waited).unwrap_or(instant),
-            utc: utc - waited,
-            ip,
-        }
-    }
-}
 
 /// An open account.
 #[derive(Debug)]

@@ -10,6 +10,7 @@
 
 mod admission;
 mod answer;
+mod arrival;
 mod ask;
 mod attempt;
 mod attempts;
@@ -51,12 +52,12 @@ mod trace;
 mod walk;
 mod withheld;
 
+pub use arrival::Arrival;
 pub use backlog::Backlog;
 pub use body::{Body, BrokenOff};
 pub use caught::caught;
 pub use count::{TokenCounter, Tokenizer};
 pub use handle::{Parts, Proxy};
-pub use ledger::Arrival;
 pub use metrics::{Figure, Label, Metrics};
 pub use probe::Prober;
 pub use settings::Settings;

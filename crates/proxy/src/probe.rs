@@ -17,13 +17,13 @@ use upstream::{NetworkPolicy, Pieces};
 
 use crate::{
     answer,
+    arrival::Arrival,
     ask::Ask,
     attempt::{self, USER_AGENT},
     canonical_form::CanonicalForm,
     clock,
     exchange::{self, Unprepared},
     failure::Failure,
-    ledger::Arrival,
     media::Fetcher,
     settings::Settings,
 };

@@ -9,12 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     answer::Answered,
+    arrival::Arrival,
     attempts::Success,
     body::Body,
     clock, edge,
     errand::Errand,
     error::Error,
-    ledger::{Arrival, Ledger},
+    ledger::Ledger,
     limits,
     relay::{Committed, Relay},
 };

@@ -14,6 +14,7 @@ use protocol::{Endpoint, Envelope};
 use router::{Capabilities, Plan, ProviderId, Route, Strategy};
 
 use crate::{
+    arrival::Arrival,
     ask::Ask,
     attempts::{self, Success, ThreadDice, Tools},
     authenticate,
@@ -27,7 +28,7 @@ use crate::{
     guard::{self, Guard},
     handle::Proxy,
     heartbeat, intake,
-    ledger::{Arrival, Ledger},
+    ledger::Ledger,
     limits::{self, Ahead},
     models,
     orchestration::Orchestration,
