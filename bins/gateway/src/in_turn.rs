@@ -90,6 +90,11 @@ impl Turn {
         !matches!(self.0.stage.load(Relaxed), IDLE | BEGUN)
     }
 
+    /// Whether it waits for its turn.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.0.stage.load(Relaxed) == WAITING
+    }
+
     fn has_come(&self, waited: Duration) {
         let micros = waited.as_micros().try_into().unwrap_or(u64::MAX);
         self.set(micros.min(REFUSED - 1));

@@ -31,7 +31,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long the last event of a stream that is cut off may take to be sent.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// How long a request whose first bytes have come may take to begin when the gateway ends.
+/// How long a request whose first bytes were read may take to begin when the gateway ends.
 const LAST_HEADS: Duration = Duration::from_secs(1);
 /// Most that is read from a connection at once, in bytes, and the largest head of a request, which hyper bounds by one setting. A
 /// prompt of 100 kB that is there comes in one piece, which need not be put together.
@@ -198,13 +198,18 @@ async fn run<I>(
             _ = stopped.wait_for(|is_stopped| *is_stopped) => {}
         }
         turn.look();
-        let idle = poll_fn(|context| match connection.as_mut().poll(context) {
+        let mut idle = poll_fn(|context| match connection.as_mut().poll(context) {
             Poll::Ready(ended) => Poll::Ready(Some(ended)),
             Poll::Pending if turn.is_awaited() => Poll::Pending,
             Poll::Pending => Poll::Ready(None),
         });
-        if let Ok(Some(ended)) = timeout(LAST_HEADS, idle).await {
-            return ended;
+        loop {
+            match timeout(LAST_HEADS, &mut idle).await {
+                Ok(Some(ended)) => return ended,
+                // Its turn will come; it is the gateway that takes long, not the client.
+                Err(_) if turn.is_waited_for() => {}
+                Ok(None) | Err(_) => break,
+            }
         }
         connection.as_mut().graceful_shutdown();
         connection.await
