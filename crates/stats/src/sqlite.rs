@@ -3,6 +3,7 @@
 mod arguments;
 mod stuck;
 mod transaction;
+mod unhurried;
 
 pub(crate) use arguments::Arguments;
 pub use stuck::close_stuck;

@@ -38,6 +38,11 @@ pub(crate) struct Written {
     pub(crate) refused: Vec<(Row, String)>,
 }
 
+/// Rows that the processor has the time for to run others between: where more have come together, there is so much to do that
+/// rows would be left behind.
+const UNHURRIED_ROWS: usize = 512;
+/// For how long it runs others, of the [time in which as many more come](crate::desk).
+const PATIENCE: Duration = Duration::from_millis(20);
 /// Attempts against other writers before a group goes back to wait.
 const RACES: u32 = 8;
 
@@ -98,8 +103,13 @@ async fn transact(
     }
     match (db.get_database_backend(), sift) {
         (DbBackend::Sqlite, false) => {
+            let rows: usize = batches.iter().map(|batch| batch.rows.len()).sum();
+            let patience = match rows <= UNHURRIED_ROWS {
+                true => PATIENCE,
+                false => Duration::ZERO,
+            };
             let pool = db.get_sqlite_connection_pool();
-            insert_claimed(SqliteTransaction::begin(pool).await?, batches).await
+            insert_claimed(SqliteTransaction::begin(pool, patience).await?, batches).await
         }
         (_, false) => insert_claimed(begin(db).await?, batches).await,
         (_, true) => insert_sifted(begin(db).await?, batches).await,

@@ -1,5 +1,7 @@
 //! A transaction of SQLite that takes values in its driver's own form, as well as statements like any other.
 
+use std::time::Duration;
+
 use futures_util::lock::Mutex;
 use sea_orm::entity::prelude::async_trait::async_trait;
 use sea_orm::sqlx::query::Query;
@@ -10,15 +12,22 @@ use sea_orm::{
 };
 use sea_query_sqlx::SqlxValues;
 
+use super::unhurried;
+
 /// An open transaction, rolled back where it is dropped.
 pub(crate) struct SqliteTransaction {
     open: Mutex<Transaction<'static, Sqlite>>,
 }
 
 impl SqliteTransaction {
-    pub(crate) async fn begin(pool: &SqlitePool) -> Result<Self, DbErr> {
-        let begun = pool.begin().await;
-        let open = begun.map_err(|error| DbErr::Conn(of_driver(error)))?;
+    /// One whose statements let others run for as long as `patience`.
+    pub(crate) async fn begin(pool: &SqlitePool, patience: Duration) -> Result<Self, DbErr> {
+        let connecting = |error| DbErr::Conn(of_driver(error));
+        let mut open = pool.begin().await.map_err(connecting)?;
+        if !patience.is_zero() {
+            let patient = unhurried::let_others_run(&mut open, patience).await;
+            patient.map_err(connecting)?;
+        }
         Ok(Self {
             open: Mutex::new(open),
         })

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use entities::{Attempt, AttemptTokens};
 use sea_orm::{DbBackend, FromQueryResult, TransactionTrait};
 use serde_json::Value;
@@ -5,6 +7,8 @@ use serde_json::Value;
 use super::*;
 use crate::row::tests::row;
 use crate::statement;
+
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// A row in which no column is empty, and one where as many are as can be.
 fn rows(number: u128) -> [Row; 2] {
@@ -68,7 +72,11 @@ async fn what_the_driver_binds_itself_is_kept_as_what_any_engine_is_given() {
     let scratch = scratch::Scratch::migrated(DbBackend::Sqlite).await;
     insert(scratch.db.begin().await.unwrap(), &rows(1)).await;
     let pool = scratch.db.get_sqlite_connection_pool();
-    insert(SqliteTransaction::begin(pool).await.unwrap(), &rows(3)).await;
+    insert(
+        SqliteTransaction::begin(pool, PATIENCE).await.unwrap(),
+        &rows(3),
+    )
+    .await;
 
     let kept = kept(&scratch.db).await;
     assert_eq!(kept.len(), 4);
@@ -81,7 +89,7 @@ async fn what_is_not_committed_is_not_there() {
     let pool = scratch.db.get_sqlite_connection_pool();
     let [full, empty] = rows(1);
     for ends in [true, false] {
-        let transaction = SqliteTransaction::begin(pool).await.unwrap();
+        let transaction = SqliteTransaction::begin(pool, PATIENCE).await.unwrap();
         let (sql, _) = statement::inserts(DbBackend::Sqlite, &[&full])
             .next()
             .unwrap();
@@ -91,6 +99,10 @@ async fn what_is_not_committed_is_not_there() {
             transaction.rollback().await.unwrap();
         }
     }
-    insert(SqliteTransaction::begin(pool).await.unwrap(), &[empty]).await;
+    insert(
+        SqliteTransaction::begin(pool, PATIENCE).await.unwrap(),
+        &[empty],
+    )
+    .await;
     assert_eq!(kept(&scratch.db).await.len(), 1);
 }
