@@ -297,8 +297,7 @@ impl Bench<'_> {
         );
         let report: Report =
             serde_json::from_slice(&output.stdout).context("the load told nothing")?;
-        system.answered += report.answered();
-        system.lost += report.failed;
+        system.count(&report);
         Ok(report)
     }
 }

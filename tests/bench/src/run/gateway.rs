@@ -142,6 +142,11 @@ impl Gateway {
         Spawned::start(command)
     }
 
+    /// Whether it serves fewer requests at a time than it does by itself.
+    pub(crate) fn has_few_places(&self) -> bool {
+        self.places.is_some()
+    }
+
     /// The requests it has written down.
     pub(crate) fn rows(&self) -> anyhow::Result<u64> {
         self.database.rows()

@@ -62,10 +62,6 @@ pub(super) fn measure(
             after.saturating_sub(before).as_secs_f64() * 1e6 / load.answered().max(1) as f64
         });
         let per_second = load.per_second;
-        if scenario == Scenario::Overload {
-            // So many connections are fewer than its places: who is refused is for the processor's sake, and leaves no row.
-            system.answered -= load.refused;
-        }
         let peak_kb = system.peak_kb()?.unwrap_or_default();
         steps.push(Step {
             what,

@@ -90,8 +90,11 @@ impl Binary {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Accounting {
     pub(crate) system: String,
-    /// Requests it answered.
+    /// Requests it answered, but for those refused.
     pub(crate) answered: u64,
+    /// Requests it refused for the processor's sake.
+    #[serde(default)]
+    pub(crate) refused: u64,
     /// Requests that got no complete answer; each may or may not be a row.
     pub(crate) lost: u64,
     pub(crate) rows: u64,
@@ -271,6 +274,7 @@ mod tests {
             let books = Accounting {
                 system: "gateway".to_owned(),
                 answered,
+                refused: 3,
                 lost,
                 rows,
             };

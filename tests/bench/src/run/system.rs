@@ -10,6 +10,7 @@ use super::process::Spawned;
 use super::report::{Accounting, Memory};
 use super::scenario::With;
 use super::stage::Stage;
+use crate::load::Report;
 
 /// Something that takes requests.
 #[derive(Debug)]
@@ -25,8 +26,10 @@ pub(crate) struct System {
     /// Where it is one.
     pub(crate) gateway: Option<Gateway>,
     pub(crate) memory: Memory,
-    /// Requests answered so far, whatever with.
+    /// Requests answered so far, whatever with, but for those refused.
     pub(crate) answered: u64,
+    /// Requests refused for the processor's sake, which leave no row.
+    pub(crate) refused: u64,
     /// Requests that got no complete answer.
     pub(crate) lost: u64,
 }
@@ -56,6 +59,7 @@ impl System {
             process,
             gateway: None,
             answered: 0,
+            refused: 0,
             lost: 0,
         })
     }
@@ -112,6 +116,19 @@ impl System {
         Ok(())
     }
 
+    /// Adds what became of the requests of a load.
+    pub(crate) fn count(&mut self, load: &Report) {
+        // More connections than places are only where a gateway has few. Who is refused for those has a row.
+        match self.gateway.as_ref().is_some_and(Gateway::has_few_places) {
+            true => self.answered += load.answered(),
+            false => {
+                self.answered += load.answered() - load.refused;
+                self.refused += load.refused;
+            }
+        }
+        self.lost += load.failed;
+    }
+
     /// Stops a gateway in an orderly way and compares its rows with what it answered; none for what is no gateway.
     pub(crate) fn settle(self) -> anyhow::Result<Option<Accounting>> {
         let Some(gateway) = self.gateway else {
@@ -122,6 +139,7 @@ impl System {
         Ok(Some(Accounting {
             system: self.name,
             answered: self.answered,
+            refused: self.refused,
             lost: self.lost,
             rows: gateway.rows()?,
         }))

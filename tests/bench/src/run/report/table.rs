@@ -237,8 +237,8 @@ impl Results {
         for books in &self.accounting {
             let _ = writeln!(
                 text,
-                "{}: {} requests answered, {} lost, {} rows written",
-                books.system, books.answered, books.lost, books.rows
+                "{}: {} requests answered, {} refused, {} lost, {} rows written",
+                books.system, books.answered, books.refused, books.lost, books.rows
             );
         }
         for what in &self.left_out {
