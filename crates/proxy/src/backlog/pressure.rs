@@ -16,6 +16,8 @@ const WEIGHT: f64 = 0.125;
 const PERSISTENT: u32 = 10;
 /// By how much the share changes where the mean is twice of what is bearable, or nothing.
 const STEP: f64 = 0.02;
+/// Hardly anybody waits while it is less than this part of what is bearable.
+const HARDLY: f64 = 0.125;
 /// It never changes by more than so many steps.
 const MOST_STEPS: f64 = 2.0;
 
@@ -23,6 +25,7 @@ const MOST_STEPS: f64 = 2.0;
 #[derive(Debug)]
 pub(super) struct Pressure {
     longest_s: f64,
+    last_s: f64,
     mean_s: f64,
     /// Means in a row that were too long.
     late: u32,
@@ -34,6 +37,7 @@ impl Pressure {
     pub(super) fn new(longest: Duration) -> Self {
         Self {
             longest_s: longest.as_secs_f64(),
+            last_s: 0.0,
             mean_s: 0.0,
             late: 0,
             share: 0.0,
@@ -42,7 +46,8 @@ impl Pressure {
 
     /// So long waited a task; says what share of new requests, of [`ALL`], is to be refused.
     pub(super) fn observe(&mut self, wait: Duration) -> u32 {
-        self.mean_s += WEIGHT * (wait.as_secs_f64() - self.mean_s);
+        self.last_s = wait.as_secs_f64();
+        self.mean_s += WEIGHT * (self.last_s - self.mean_s);
         let excess = self.mean_s / self.longest_s - 1.0;
         self.late = if excess > 0.0 {
             self.late.saturating_add(1)
@@ -53,6 +58,11 @@ impl Pressure {
             self.share = (self.share + STEP * excess.min(MOST_STEPS)).clamp(0.0, MOST);
         }
         (self.share * f64::from(ALL)) as u32
+    }
+
+    /// Whether nobody is refused, and hardly anybody waits or lately did.
+    pub(super) fn is_calm(&self) -> bool {
+        self.share == 0.0 && self.last_s.max(self.mean_s) < HARDLY * self.longest_s
     }
 }
 
@@ -79,6 +89,28 @@ mod tests {
                     .all(|share| *share == 0)
             );
         }
+    }
+
+    #[test]
+    fn it_is_calm_where_hardly_anybody_waits_nor_lately_did() {
+        let mut pressure = Pressure::new(LONGEST);
+        assert!(pressure.is_calm());
+        waits(&mut pressure, 100, LONGEST / 10);
+        assert!(pressure.is_calm());
+        waits(&mut pressure, 1, LONGEST / 5);
+        assert!(!pressure.is_calm());
+        waits(&mut pressure, 1, Duration::ZERO);
+        assert!(pressure.is_calm());
+        waits(&mut pressure, 9, LONGEST * 6);
+        waits(&mut pressure, 1, Duration::ZERO);
+        assert!(!pressure.is_calm());
+        // As long as anybody is refused.
+        let mut shares = waits(&mut pressure, 100, LONGEST * 2);
+        while shares != [0] {
+            assert!(!pressure.is_calm());
+            shares = waits(&mut pressure, 1, Duration::ZERO);
+        }
+        assert!(pressure.is_calm());
     }
 
     #[test]
