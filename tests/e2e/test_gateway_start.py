@@ -309,3 +309,4 @@ def test_memory_of_a_peak_is_given_back_soon() -> None:
     told = run("gateway", "--version", MALLOC_CONF="confirm_conf:true").stderr
     built = next(line for line in told.splitlines() if "--with-malloc-conf" in line)
     assert "dirty_decay_ms:1000" in built
+    assert "background_thread:true" in built

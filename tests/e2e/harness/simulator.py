@@ -39,7 +39,8 @@ class Simulator:
         flags = ["--listen", "127.0.0.1:0", "--name", name, "--journal", "20000", *arguments]
         self.process = Process("simulator", *flags)
         self.base_url = wait_for(lambda: self.process.stdout.strip(), f"address of simulator {name}")
-        self._control = httpx.Client(base_url=self.base_url.removesuffix("/v1") + "/_sim", timeout=10)
+        # It has one thread, which a stream of 25 MB keeps busy for many seconds on a slow machine.
+        self._control = httpx.Client(base_url=self.base_url.removesuffix("/v1") + "/_sim", timeout=60)
 
     def script(self, *rules: Json) -> None:
         """Replaces the rules; `{"do": {"status": 500}}` answers everything with 500."""
