@@ -16,10 +16,10 @@ const WEIGHT: f64 = 0.125;
 const PERSISTENT: u32 = 10;
 /// By how much the share changes where the mean is twice of what is bearable, or nothing.
 const STEP: f64 = 0.02;
-/// Hardly anybody waits while it is less than this part of what is bearable.
-const HARDLY: f64 = 0.125;
 /// It never changes by more than so many steps.
 const MOST_STEPS: f64 = 2.0;
+/// Hardly anybody waits while it is less than this part of what is bearable.
+const HARDLY: f64 = 0.125;
 
 /// Judges how long tasks wait for their turn.
 #[derive(Debug)]
