@@ -1,8 +1,10 @@
 //! The operations below `/api`: where one is registered it is documented.
 
 use axum::{Router, routing::on};
-use utoipa::{Path as _, openapi::OpenApi};
-use utoipa_axum::{PathItemExt as _, router::OpenApiRouter, routes};
+use utoipa::Path as _;
+use utoipa_axum::PathItemExt as _;
+#[cfg(test)]
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     AdminState, admin_keys, audit, batch, documents, explain, figures, fleet, keys, logs,
@@ -10,8 +12,7 @@ use crate::{
     tail, usage,
 };
 
-/// From one list, what answers and what documents. They are made apart, since every gateway that starts needs the one, and
-/// hardly any is ever asked for the other.
+/// From one list, what answers and what documents. The document is checked in, so that only the test of it makes it.
 macro_rules! operations {
     ($($module:ident :: $name:ident,)+) => {
         /// Routes to all of them. Methods and paths are those that their documentation tells.
@@ -27,7 +28,8 @@ macro_rules! operations {
         }
 
         /// The documentation of all of them.
-        pub(crate) fn documented() -> OpenApi {
+        #[cfg(test)]
+        pub(crate) fn documented() -> utoipa::openapi::OpenApi {
             let router: OpenApiRouter<AdminState> = OpenApiRouter::new();
             router$(.routes(routes!($module::$name)))+.into_openapi()
         }
