@@ -104,15 +104,19 @@ async fn transact(
     match (db.get_database_backend(), sift) {
         (DbBackend::Sqlite, false) => {
             let rows: usize = batches.iter().map(|batch| batch.rows.len()).sum();
-            let patience = match rows <= UNHURRIED_ROWS {
-                true => PATIENCE,
-                false => Duration::ZERO,
-            };
             let pool = db.get_sqlite_connection_pool();
-            insert_claimed(SqliteTransaction::begin(pool, patience).await?, batches).await
+            let transaction = SqliteTransaction::begin(pool, patience(rows)).await?;
+            insert_claimed(transaction, batches).await
         }
         (_, false) => insert_claimed(begin(db).await?, batches).await,
         (_, true) => insert_sifted(begin(db).await?, batches).await,
+    }
+}
+
+fn patience(rows: usize) -> Duration {
+    match rows <= UNHURRIED_ROWS {
+        true => PATIENCE,
+        false => Duration::ZERO,
     }
 }
 
@@ -251,4 +255,16 @@ async fn insert_sifted(
     }
     transaction.commit().await?;
     Ok(Attempted::Committed(refused))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_rows_are_written_without_patience() {
+        assert_eq!(patience(1), PATIENCE);
+        assert_eq!(patience(UNHURRIED_ROWS), PATIENCE);
+        assert_eq!(patience(UNHURRIED_ROWS + 1), Duration::ZERO);
+    }
 }

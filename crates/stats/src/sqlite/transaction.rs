@@ -107,3 +107,37 @@ fn executing(error: Error) -> DbErr {
 fn querying(error: Error) -> DbErr {
     DbErr::Query(of_driver(error))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    use sea_orm::sqlx::sqlite::SqlitePoolOptions;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_who_has_patience_lets_others_run() {
+        let one = SqlitePoolOptions::new().max_connections(1);
+        let pool = one.connect("sqlite::memory:").await.unwrap();
+        // Called by the connection until another handler takes its place.
+        let looks = Arc::new(AtomicU32::new(0));
+        let look = {
+            let looks = looks.clone();
+            move || looks.fetch_add(1, Relaxed) < u32::MAX
+        };
+        let mut connection = pool.acquire().await.unwrap();
+        let mut handle = connection.lock_handle().await.unwrap();
+        handle.set_progress_handler(1, look);
+        drop(handle);
+        drop(connection);
+        for (patience, replaced) in [(Duration::ZERO, false), (Duration::from_secs(60), true)] {
+            let transaction = SqliteTransaction::begin(&pool, patience).await.unwrap();
+            let before = looks.load(Relaxed);
+            transaction.execute_unprepared("SELECT 1").await.unwrap();
+            assert_eq!(looks.load(Relaxed) == before, replaced, "{patience:?}");
+            transaction.rollback().await.unwrap();
+        }
+    }
+}
