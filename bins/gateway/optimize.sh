@@ -33,7 +33,7 @@ install_tool() {
 
 # Build scripts and macros must not be counted, so the target is named.
 build() { # DIRECTORY FLAGS
-    RUSTFLAGS="${RUSTFLAGS:-} $2" CARGO_TARGET_DIR="$1" cargo build --release --locked --target "$host" -p gateway
+    RUSTFLAGS="${RUSTFLAGS:-} $2" CARGO_TARGET_DIR="$1" cargo build --profile optimized --locked --target "$host" -p gateway
 }
 
 # Whether a program that is built so runs here.
@@ -52,7 +52,7 @@ mkdir -p "$COUNTS"
 
 rm -rf "$COUNTS/raw"
 build "$COUNTS/counting" "-Cprofile-generate=$COUNTS/raw"
-counting=$COUNTS/counting/$host/release/gateway
+counting=$COUNTS/counting/$host/optimized/gateway
 say "putting load on it"
 bins/gateway/optimize/load.sh load "$scenarios" 1.2 "$counting"
 # On several processors other parts of the runtime are at work.
@@ -65,5 +65,5 @@ if builds -Clink-arg=-Wl,-z,pack-relative-relocs; then layout+=" -Clink-arg=-Wl,
 if builds -Clink-arg=-Wl,--symbol-ordering-file=/dev/null; then layout+=" -Clinker=$PWD/bins/gateway/optimize/relink.sh"; fi
 
 build "$COUNTS/optimized" "-Cprofile-use=$COUNTS/merged.profdata$layout"
-install -D --target-directory "$target/optimized" "$COUNTS/optimized/$host/release/gateway" "$RELEASED/migrator"
+install -D --target-directory "$target/optimized" "$COUNTS/optimized/$host/optimized/gateway" "$RELEASED/migrator"
 say "target/optimized has the gateway, and its migrator"
