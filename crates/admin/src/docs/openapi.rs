@@ -87,6 +87,6 @@ fn the_document_is_the_one_checked_in() {
     }
     assert!(
         made == fs::read_to_string(CHECKED_IN).unwrap_or_default(),
-        "the API has changed; if it was meant to: UPDATE_OPENAPI=1 cargo test -p admin"
+        "the API has changed; if it was meant to: UPDATE_OPENAPI=1 cargo test -p admin --lib"
     );
 }
