@@ -16,10 +16,8 @@ use std::{
 
 use proxy::Backlog;
 use rustix::io::ioctl_fionread;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use sockets::Socket;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Nothing has come.
 const IDLE: u64 = u64::MAX;
@@ -108,7 +106,7 @@ impl Turn {
 
 /// Wraps a connection.
 pub(crate) struct InTurn {
-    stream: TcpStream,
+    stream: Socket,
     backlog: Arc<Backlog>,
     turn: Turn,
     /// There while something has come and may not be read.
@@ -127,7 +125,7 @@ impl fmt::Debug for InTurn {
 
 impl InTurn {
     /// One whose turn `backlog` says, and `turn` tells.
-    pub(crate) fn new(stream: TcpStream, backlog: Arc<Backlog>, turn: Turn) -> Self {
+    pub(crate) fn new(stream: Socket, backlog: Arc<Backlog>, turn: Turn) -> Self {
         Self {
             stream,
             backlog,
@@ -139,9 +137,9 @@ impl InTurn {
     /// Waits until something has come, and then for its turn, if it is to have one: who asks for nothing takes none.
     fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.waiting.is_none() {
-            let arrived = self.stream.poll_read_ready(context)?;
+            let arrived = self.stream.as_ref().poll_read_ready(context)?;
             if arrived.is_pending() {
-                if self.turn.0.looks.load(Relaxed) && ioctl_fionread(&self.stream)? > 0 {
+                if self.turn.0.looks.load(Relaxed) && ioctl_fionread(self.stream.as_ref())? > 0 {
                     self.turn.set(WAITING);
                 }
                 return Poll::Pending;
@@ -220,9 +218,10 @@ impl AsyncWrite for InTurn {
 mod tests {
     use std::future::poll_fn;
 
+    use sockets::Round;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpListener,
+        net::{TcpListener, TcpStream},
         task::yield_now,
         time::timeout,
     };
@@ -235,6 +234,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await;
         let (ours, _) = listener.accept().await.unwrap();
+        let ours = Socket::new(ours, Round::default());
         let in_turn = InTurn::new(ours, backlog.clone(), Turn::default());
         (in_turn, client.unwrap())
     }
@@ -256,7 +256,7 @@ mod tests {
     }
 
     async fn arrives(ours: &InTurn) {
-        poll_fn(|context| ours.stream.poll_read_ready(context))
+        poll_fn(|context| ours.stream.as_ref().poll_read_ready(context))
             .await
             .unwrap();
     }

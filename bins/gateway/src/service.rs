@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use proxy::{Arrival, Proxy};
+use sockets::{Round, Socket};
 use tokio::net::TcpStream;
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -58,6 +59,8 @@ pub(crate) struct Surroundings {
     pub(crate) cors: Option<Origins>,
     /// How long a client may take nothing of a stream.
     pub(crate) write_timeout: Duration,
+    /// At whose ends short answers are sent.
+    pub(crate) round: Round,
 }
 
 impl Service {
@@ -85,6 +88,7 @@ impl Service {
             turn: turn.clone(),
         };
         let backlog = self.shared.parts.proxy.backlog().clone();
+        let stream = Socket::new(stream, self.shared.surroundings.round.clone());
         (InTurn::new(stream, backlog, turn.clone()), service)
     }
 }

@@ -21,6 +21,7 @@ use health::{Health, Moment};
 use prometheus_client::registry::Registry;
 use proxy::{Metrics, Parts, Prober, Proxy, Tokenizer};
 use sea_orm::DatabaseConnection;
+use sockets::Round;
 use stats::Tail;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -152,6 +153,7 @@ fn surroundings(settings: &Settings) -> Surroundings {
         proxies: settings.trusted_proxies.clone(),
         cors: settings.cors.clone(),
         write_timeout: settings.bounds.write_timeout,
+        round: Round::of_runtime(),
     }
 }
 

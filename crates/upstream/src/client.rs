@@ -13,6 +13,7 @@ use http::{Request, Response, Uri, header, uri::PathAndQuery};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::Connection as _;
 use rustls::{ClientConfig, RootCertStore};
+use sockets::Round;
 use tokio::{
     sync::oneshot,
     time::{Instant, timeout, timeout_at},
@@ -69,12 +70,13 @@ impl Client {
         dial: Option<&Arc<dyn Dial>>,
         settings: &TransportSettings,
         roots: RootCertStore,
+        round: Round,
         connections: Arc<Connections>,
     ) -> Result<Self, SetupError> {
         let proxy = settings.proxy.as_deref().map(parse_proxy).transpose()?;
         let connector = match dial {
             Some(dial) => Connector::dialling(policy, dial.clone(), connections),
-            None => Connector::new(policy, proxy, connections),
+            None => Connector::new(policy, proxy, round, connections),
         };
         let tls = ClientConfig::builder()
             .with_root_certificates(roots)

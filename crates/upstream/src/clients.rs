@@ -8,6 +8,7 @@ use std::{
 
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
+use sockets::Round;
 
 use crate::{
     Client, Connections, NetworkPolicy, SetupError, TransportSettings, dial::Dial, read_small_file,
@@ -57,6 +58,7 @@ pub struct Clients {
     /// Connects in place of TCP.
     dial: Option<Arc<dyn Dial>>,
     by_settings: Mutex<HashMap<TransportSettings, Made>>,
+    round: Round,
     connections: Arc<Connections>,
 }
 
@@ -75,6 +77,7 @@ impl Clients {
             policy,
             dial: None,
             by_settings: Mutex::default(),
+            round: Round::default(),
             connections: Arc::default(),
         }
     }
@@ -88,11 +91,18 @@ impl Clients {
         }
     }
 
+    /// The same, whose short writes are sent together at the end of each `round`.
+    #[must_use]
+    pub fn sending(self, round: Round) -> Self {
+        Self { round, ..self }
+    }
+
     /// No client yet; every one will connect as these do, and share no connection with them.
     #[must_use]
     pub fn apart(&self) -> Self {
         Self {
             dial: self.dial.clone(),
+            round: self.round.clone(),
             ..Self::new(self.policy)
         }
     }
@@ -141,6 +151,7 @@ impl Clients {
             self.dial.as_ref(),
             settings,
             roots,
+            self.round.clone(),
             self.connections.clone(),
         )?;
         let client = Arc::new(client);

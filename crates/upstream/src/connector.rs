@@ -21,6 +21,7 @@ use hyper_util::{
     },
     rt::TokioIo,
 };
+use sockets::{Round, Socket};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
@@ -81,6 +82,7 @@ fn allowed(
 pub(crate) struct Connector {
     route: Route,
     policy: NetworkPolicy,
+    round: Round,
     connections: Arc<Connections>,
 }
 
@@ -96,6 +98,7 @@ impl Connector {
     pub(crate) fn new(
         policy: NetworkPolicy,
         proxy: Option<Uri>,
+        round: Round,
         connections: Arc<Connections>,
     ) -> Self {
         // An operator chooses the egress proxy, and it usually lives in a private network.
@@ -119,6 +122,7 @@ impl Connector {
         Self {
             route,
             policy,
+            round,
             connections,
         }
     }
@@ -137,6 +141,7 @@ impl Connector {
         Self {
             route,
             policy,
+            round: Round::default(),
             connections,
         }
     }
@@ -165,15 +170,15 @@ impl Service<Uri> for Connector {
         if let Some(Err(refused)) = literal.map(|address| self.policy.check(address)) {
             return Box::pin(async move { Err(refused.into()) });
         }
-        let connections = self.connections.clone();
+        let (round, connections) = (self.round.clone(), self.connections.clone());
         match &mut self.route {
             Route::Direct(connector) => {
                 let connecting = connector.call(uri);
-                Box::pin(async move { Ok(Stream::new(connecting.await?, &connections)) })
+                Box::pin(async move { Ok(Stream::new(connecting.await?, round, &connections)) })
             }
             Route::Proxied(connector) => {
                 let connecting = connector.call(uri);
-                Box::pin(async move { Ok(Stream::new(connecting.await?, &connections)) })
+                Box::pin(async move { Ok(Stream::new(connecting.await?, round, &connections)) })
             }
             Route::Dialled(resolver, dial) => {
                 let port = uri.port_u16().unwrap_or(match uri.scheme_str() {
@@ -221,7 +226,7 @@ pub(crate) struct Stream {
 }
 
 enum Io {
-    Tcp(TokioIo<TcpStream>),
+    Tcp(TokioIo<Socket>),
     Linked(TokioIo<Link>),
 }
 
@@ -235,9 +240,10 @@ impl fmt::Debug for Io {
 }
 
 impl Stream {
-    fn new(tcp: TokioIo<TcpStream>, connections: &Arc<Connections>) -> Self {
+    fn new(tcp: TokioIo<TcpStream>, round: Round, connections: &Arc<Connections>) -> Self {
+        let socket = Socket::new(tcp.into_inner(), round);
         Self {
-            io: Io::Tcp(tcp),
+            io: Io::Tcp(TokioIo::new(socket)),
             _open: connections.open_one(),
         }
     }

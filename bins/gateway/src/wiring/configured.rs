@@ -10,6 +10,7 @@ use health::{Health, Moment, WatchedAssociation, WatchedProvider};
 use proxy::Prober;
 use sea_orm::DatabaseConnection;
 use secrecy::ExposeSecret;
+use sockets::Round;
 use upstream::{Clients, Connections};
 
 use crate::{
@@ -172,7 +173,7 @@ fn catalog_settings(
         database: database.clone(),
         secrets,
         file: settings.snapshot_file.clone(),
-        clients: Clients::new(settings.provider_networks),
+        clients: Clients::new(settings.provider_networks).sending(Round::of_runtime()),
         fixed_keys: settings
             .api_keys
             .iter()
