@@ -47,9 +47,10 @@ e2e: .venv/ready tests/e2e/js/node_modules/ready ## End to end on SQLite: the re
 	cargo build --workspace --bins --locked
 	BIN_DIR="$(TARGET)/debug" E2E_DATABASE=sqlite $(PYTEST)
 
-e2e-all: e2e ## The same on PostgreSQL and MariaDB too
+e2e-all: e2e ## The same on PostgreSQL, and on MariaDB with one processor for each gateway
 	databases="$$(tests/databases)"; eval "$$databases"
-	for database in postgres mysql; do BIN_DIR="$(TARGET)/debug" E2E_DATABASE=$$database $(PYTEST); done
+	BIN_DIR="$(TARGET)/debug" E2E_DATABASE=postgres $(PYTEST)
+	BIN_DIR="$(TARGET)/debug" E2E_DATABASE=mysql E2E_PROCESSORS=1 $(PYTEST)
 
 optimized: ## Gateway and migrator in target/optimized, built by a profile of what the gateway does under load: about a sixth less CPU
 	@bins/gateway/optimize.sh

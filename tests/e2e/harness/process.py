@@ -1,5 +1,6 @@
 """The programs under test as child processes."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -7,6 +8,10 @@ import threading
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+# Each gateway has the next of them to itself, where it is to have one.
+_PROCESSORS = itertools.cycle(sorted(os.sched_getaffinity(0)))
 
 
 def binary(name: str) -> Path:
@@ -35,12 +40,19 @@ def run(name: str, *arguments: str, **variables: str) -> subprocess.CompletedPro
     )
 
 
+def _on_processors(name: str) -> list[str]:
+    """What has a program run on as many processors as E2E_PROCESSORS says."""
+    wanted = os.environ.get("E2E_PROCESSORS", "")
+    assert wanted in ("", "1"), f"E2E_PROCESSORS: '{wanted}' is not 1"
+    return ["taskset", "--cpu-list", str(next(_PROCESSORS))] if wanted and name == "gateway" else []
+
+
 class Process:
     """A running program. Its output is collected as it comes, so that it never blocks on a full pipe."""
 
     def __init__(self, name: str, *arguments: str, **variables: str) -> None:
         self._child = subprocess.Popen(
-            [binary(name), *arguments],
+            [*_on_processors(name), binary(name), *arguments],
             env=clean_environment(**variables),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
