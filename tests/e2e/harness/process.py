@@ -84,8 +84,8 @@ class Process:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; negative when a signal ended it."""
-        return self._child.poll()
+        """None while it runs; negative when a signal ended it. What it has said is there then."""
+        return None if self._child.poll() is None else self.wait()
 
     @property
     def pid(self) -> int:
