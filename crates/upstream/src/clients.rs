@@ -91,7 +91,8 @@ impl Clients {
         }
     }
 
-    /// The same, whose short writes are sent together at the end of each `round`.
+    /// The same, whose short writes are sent together at the end of each `round`, but for what goes over connections that
+    /// `dial` makes.
     #[must_use]
     pub fn sending(self, round: Round) -> Self {
         Self { round, ..self }

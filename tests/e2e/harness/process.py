@@ -10,7 +10,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
-# Each gateway has the next of them to itself, where it is to have one.
+# Each gateway runs on the next of them, and on no other, where it is to have one.
 _PROCESSORS = itertools.cycle(sorted(os.sched_getaffinity(0)))
 
 
