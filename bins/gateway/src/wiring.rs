@@ -54,8 +54,8 @@ pub(crate) struct Gateway {
 
 /// Opens the database, loads the configuration and makes the parts.
 pub(crate) async fn gateway(settings: &Settings) -> anyhow::Result<Gateway> {
-    let prober = Prober::default();
-    let found = configure(settings, &prober).await?;
+    let (prober, round) = (Prober::default(), Round::of_runtime());
+    let found = configure(settings, &prober, &round).await?;
     let (catalog, health, database) = (found.catalog, found.health, found.database);
     prober.set_catalog(catalog.clone());
     let accounts = Accounts::start(settings, &catalog, &health, &found.budgets, &database).await?;
@@ -127,7 +127,7 @@ pub(crate) async fn gateway(settings: &Settings) -> anyhow::Result<Gateway> {
     let state = admin_state_of(settings, database, catalog, health, gate, tail, ending);
     let admin = pages(settings, state, workers.returning.is_some()).await?;
     Ok(Gateway {
-        service: Service::new(Served { proxy, open, admin }, surroundings(settings)),
+        service: Service::new(Served { proxy, open, admin }, surroundings(settings, round)),
         workers,
         draining,
         cut,
@@ -148,12 +148,12 @@ async fn pages(settings: &Settings, state: AdminState, is_away: bool) -> anyhow:
 }
 
 /// What is between the gateway and its clients.
-fn surroundings(settings: &Settings) -> Surroundings {
+fn surroundings(settings: &Settings, round: Round) -> Surroundings {
     Surroundings {
         proxies: settings.trusted_proxies.clone(),
         cors: settings.cors.clone(),
         write_timeout: settings.bounds.write_timeout,
-        round: Round::of_runtime(),
+        round,
     }
 }
 

@@ -13,7 +13,6 @@ use http::{Request, Response, Uri, header, uri::PathAndQuery};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::Connection as _;
 use rustls::{ClientConfig, RootCertStore};
-use sockets::Round;
 use tokio::{
     sync::oneshot,
     time::{Instant, timeout, timeout_at},
@@ -21,9 +20,8 @@ use tokio::{
 use tower_service::Service;
 
 use crate::{
-    Body, Connections, NetworkPolicy, Pieces, SendError, SendErrorKind, SetupError,
-    connector::Connector,
-    dial::Dial,
+    Body, Pieces, SendError, SendErrorKind, SetupError,
+    connector::{Connector, Network},
     http1::{Http1, Io},
     http2::Http2,
     pool::{Connection, Origin, Pool},
@@ -66,18 +64,12 @@ pub struct Client {
 
 impl Client {
     pub(crate) fn new(
-        policy: NetworkPolicy,
-        dial: Option<&Arc<dyn Dial>>,
+        network: Network,
         settings: &TransportSettings,
         roots: RootCertStore,
-        round: Round,
-        connections: Arc<Connections>,
     ) -> Result<Self, SetupError> {
         let proxy = settings.proxy.as_deref().map(parse_proxy).transpose()?;
-        let connector = match dial {
-            Some(dial) => Connector::dialling(policy, dial.clone(), connections),
-            None => Connector::new(policy, proxy, round, connections),
-        };
+        let connector = Connector::new(network, proxy);
         let tls = ClientConfig::builder()
             .with_root_certificates(roots)
             .with_no_client_auth();

@@ -11,7 +11,8 @@ use rustls_pki_types::{CertificateDer, pem::PemObject};
 use sockets::Round;
 
 use crate::{
-    Client, Connections, NetworkPolicy, SetupError, TransportSettings, dial::Dial, read_small_file,
+    Client, Connections, NetworkPolicy, SetupError, TransportSettings, connector::Network,
+    dial::Dial, read_small_file,
 };
 
 /// A file of certificate authorities, and what was in it.
@@ -54,12 +55,8 @@ fn read_roots(file: &Authorities) -> Result<RootCertStore, SetupError> {
 /// The clients in use, by settings.
 #[derive(Debug)]
 pub struct Clients {
-    policy: NetworkPolicy,
-    /// Connects in place of TCP.
-    dial: Option<Arc<dyn Dial>>,
+    network: Network,
     by_settings: Mutex<HashMap<TransportSettings, Made>>,
-    round: Round,
-    connections: Arc<Connections>,
 }
 
 /// A client, and the authorities that it was made with.
@@ -73,51 +70,56 @@ impl Clients {
     /// No client yet; every one will obey `policy`.
     #[must_use]
     pub fn new(policy: NetworkPolicy) -> Self {
-        Self {
+        Self::over(Network {
             policy,
             dial: None,
-            by_settings: Mutex::default(),
             round: Round::default(),
             connections: Arc::default(),
-        }
+        })
     }
 
     /// As [`Self::new`], on connections that `dial` makes.
     #[must_use]
     pub fn dialling(policy: NetworkPolicy, dial: Arc<dyn Dial>) -> Self {
+        let mut clients = Self::new(policy);
+        clients.network.dial = Some(dial);
+        clients
+    }
+
+    fn over(network: Network) -> Self {
         Self {
-            dial: Some(dial),
-            ..Self::new(policy)
+            network,
+            by_settings: Mutex::default(),
         }
     }
 
     /// The same, whose short writes are sent together at the end of each `round`, but for what goes over connections that
     /// `dial` makes.
     #[must_use]
-    pub fn sending(self, round: Round) -> Self {
-        Self { round, ..self }
+    pub fn sending(mut self, round: Round) -> Self {
+        self.network.round = round;
+        self
     }
 
     /// No client yet; every one will connect as these do, and share no connection with them.
     #[must_use]
     pub fn apart(&self) -> Self {
-        Self {
-            dial: self.dial.clone(),
-            round: self.round.clone(),
-            ..Self::new(self.policy)
-        }
+        Self::over(Network {
+            connections: Arc::default(),
+            ..self.network.clone()
+        })
     }
 
     /// The connections of all clients made here.
     #[must_use]
     pub fn connections(&self) -> &Arc<Connections> {
-        &self.connections
+        &self.network.connections
     }
 
     /// What providers' addresses are judged by.
     #[must_use]
     pub fn policy(&self) -> NetworkPolicy {
-        self.policy
+        self.network.policy
     }
 
     /// The client for these settings, made on first use, and anew where the content of `ca_file` is another now. Clients that
@@ -147,14 +149,7 @@ impl Clients {
                 roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
             },
         };
-        let client = Client::new(
-            self.policy,
-            self.dial.as_ref(),
-            settings,
-            roots,
-            self.round.clone(),
-            self.connections.clone(),
-        )?;
+        let client = Client::new(self.network.clone(), settings, roots)?;
         let client = Arc::new(client);
         let made = Made {
             client: client.clone(),

@@ -77,13 +77,24 @@ fn allowed(
     }
 }
 
+/// What all clients that were made together connect over.
+#[derive(Debug, Clone)]
+pub(crate) struct Network {
+    /// Which addresses may be connected to.
+    pub(crate) policy: NetworkPolicy,
+    /// Connects in place of TCP.
+    pub(crate) dial: Option<Arc<dyn Dial>>,
+    /// At whose ends short writes over TCP are sent.
+    pub(crate) round: Round,
+    /// Where each connection is counted.
+    pub(crate) connections: Arc<Connections>,
+}
+
 /// Connects directly or through a tunnel. The policy also holds for addresses written as such, which are never resolved.
 #[derive(Debug, Clone)]
 pub(crate) struct Connector {
     route: Route,
-    policy: NetworkPolicy,
-    round: Round,
-    connections: Arc<Connections>,
+    network: Network,
 }
 
 #[derive(Debug, Clone)]
@@ -95,56 +106,30 @@ enum Route {
 }
 
 impl Connector {
-    pub(crate) fn new(
-        policy: NetworkPolicy,
-        proxy: Option<Uri>,
-        round: Round,
-        connections: Arc<Connections>,
-    ) -> Self {
-        // An operator chooses the egress proxy, and it usually lives in a private network.
-        let resolver_policy = if proxy.is_some() {
-            NetworkPolicy::Any
-        } else {
-            policy
-        };
-        let resolver = GuardedResolver {
+    /// Connects over `network`. Through a `proxy` goes what it does not dial.
+    pub(crate) fn new(network: Network, proxy: Option<Uri>) -> Self {
+        let resolving = |policy| GuardedResolver {
             resolver: GaiResolver::new(),
-            policy: resolver_policy,
-        };
-        let mut http = HttpConnector::new_with_resolver(resolver);
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        http.set_keepalive(Some(Duration::from_secs(60)));
-        let route = match proxy {
-            Some(proxy) => Route::Proxied(Tunnel::new(proxy, http)),
-            None => Route::Direct(http),
-        };
-        Self {
-            route,
             policy,
-            round,
-            connections,
-        }
+        };
+        let route = match (&network.dial, proxy) {
+            (Some(dial), _) => Route::Dialled(resolving(network.policy), dial.clone()),
+            // An operator chooses the egress proxy, and it usually lives in a private network.
+            (None, Some(proxy)) => {
+                Route::Proxied(Tunnel::new(proxy, tcp(resolving(NetworkPolicy::Any))))
+            }
+            (None, None) => Route::Direct(tcp(resolving(network.policy))),
+        };
+        Self { route, network }
     }
+}
 
-    /// Connects through `dial`. Names are resolved and addresses judged as ever.
-    pub(crate) fn dialling(
-        policy: NetworkPolicy,
-        dial: Arc<dyn Dial>,
-        connections: Arc<Connections>,
-    ) -> Self {
-        let resolver = GuardedResolver {
-            resolver: GaiResolver::new(),
-            policy,
-        };
-        let route = Route::Dialled(resolver, dial);
-        Self {
-            route,
-            policy,
-            round: Round::default(),
-            connections,
-        }
-    }
+fn tcp(resolver: GuardedResolver) -> HttpConnector<GuardedResolver> {
+    let mut http = HttpConnector::new_with_resolver(resolver);
+    http.enforce_http(false);
+    http.set_nodelay(true);
+    http.set_keepalive(Some(Duration::from_secs(60)));
+    http
 }
 
 impl Service<Uri> for Connector {
@@ -167,10 +152,10 @@ impl Service<Uri> for Connector {
             .trim_start_matches('[')
             .trim_end_matches(']');
         let literal = host.parse::<IpAddr>().ok();
-        if let Some(Err(refused)) = literal.map(|address| self.policy.check(address)) {
+        if let Some(Err(refused)) = literal.map(|address| self.network.policy.check(address)) {
             return Box::pin(async move { Err(refused.into()) });
         }
-        let (round, connections) = (self.round.clone(), self.connections.clone());
+        let (round, connections) = (self.network.round.clone(), self.network.connections.clone());
         match &mut self.route {
             Route::Direct(connector) => {
                 let connecting = connector.call(uri);

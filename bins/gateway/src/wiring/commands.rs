@@ -3,6 +3,7 @@
 use admin::{AdminState, Gate};
 use anyhow::{Context, bail};
 use proxy::Prober;
+use sockets::Round;
 use stats::Tail;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +21,7 @@ pub(crate) async fn admin_state(settings: &Settings) -> anyhow::Result<AdminStat
         health,
         catalog,
         ..
-    } = from_database(settings, &Prober::default()).await?;
+    } = from_database(settings, &Prober::default(), &Round::default()).await?;
     let gate = Gate::new(None, database.clone());
     // No request ends in a command.
     let (tail, ending) = (Tail::default(), CancellationToken::new());

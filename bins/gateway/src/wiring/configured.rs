@@ -33,12 +33,18 @@ pub(super) struct Configured {
 }
 
 /// Opens the database and loads the configuration; if it is away, from the file that was kept.
-pub(super) async fn configure(settings: &Settings, prober: &Prober) -> anyhow::Result<Configured> {
+pub(super) async fn configure(
+    settings: &Settings,
+    prober: &Prober,
+    round: &Round,
+) -> anyhow::Result<Configured> {
     let url = &settings.database_url;
     match database::await_schema(url, settings.database_wait).await {
-        Ok(()) => from_database(settings, prober).await,
+        Ok(()) => from_database(settings, prober, round).await,
         Err(unusable) => match (unusable, &settings.snapshot_file) {
-            (Unusable::Away(error), Some(file)) => from_file(settings, prober, file, error).await,
+            (Unusable::Away(error), Some(file)) => {
+                from_file(settings, prober, round, file, error).await
+            }
             (Unusable::Away(error) | Unusable::Wrong(error), _) => {
                 Err(error.context("DATABASE_URL"))
             }
@@ -49,6 +55,7 @@ pub(super) async fn configure(settings: &Settings, prober: &Prober) -> anyhow::R
 pub(super) async fn from_database(
     settings: &Settings,
     prober: &Prober,
+    round: &Round,
 ) -> anyhow::Result<Configured> {
     let database = database::open(&settings.database_url, settings.database_pool)
         .await
@@ -59,7 +66,7 @@ pub(super) async fn from_database(
         .await
         .context("cannot read the providers' health")?;
     let (budgets, budget_worker) = budgets::start(settings.budgets, database.clone());
-    let catalog_settings = catalog_settings(settings, &database, &health, &budgets)?;
+    let catalog_settings = catalog_settings(settings, round, &database, &health, &budgets)?;
     let connections = catalog_settings.clients.connections().clone();
     let (catalog, poller) = Catalog::load(catalog_settings).await.map_err(named)?;
     Ok(Configured {
@@ -87,6 +94,7 @@ pub(super) async fn ready(settings: &Settings) -> anyhow::Result<()> {
 async fn from_file(
     settings: &Settings,
     prober: &Prober,
+    round: &Round,
     file: &Path,
     away: anyhow::Error,
 ) -> anyhow::Result<Configured> {
@@ -96,7 +104,7 @@ async fn from_file(
         .context("DATABASE_URL")?;
     let (health, health_worker) = health::start(&settings.health, database.clone(), prober.clone());
     let (budgets, budget_worker) = budgets::start(settings.budgets, database.clone());
-    let catalog_settings = catalog_settings(settings, &database, &health, &budgets)?;
+    let catalog_settings = catalog_settings(settings, round, &database, &health, &budgets)?;
     let connections = catalog_settings.clients.connections().clone();
     let (catalog, poller) = Catalog::from_file(catalog_settings, file.to_owned())
         .await
@@ -160,6 +168,7 @@ pub(super) fn named(error: catalog::Error) -> anyhow::Error {
 
 fn catalog_settings(
     settings: &Settings,
+    round: &Round,
     database: &DatabaseConnection,
     health: &Health,
     budgets: &Budgets,
@@ -173,7 +182,7 @@ fn catalog_settings(
         database: database.clone(),
         secrets,
         file: settings.snapshot_file.clone(),
-        clients: Clients::new(settings.provider_networks).sending(Round::of_runtime()),
+        clients: Clients::new(settings.provider_networks).sending(round.clone()),
         fixed_keys: settings
             .api_keys
             .iter()
