@@ -53,8 +53,18 @@ fn text(backend: DbBackend, index: usize) -> &'static str {
             // What stands for a value in the text does not depend on it.
             insert.values_panic(Row::COLUMNS.map(|_| Value::from(0).into()));
         }
-        StatementBuilder::build(&insert, &backend).sql
+        let sql = StatementBuilder::build(&insert, &backend).sql;
+        match backend {
+            DbBackend::Sqlite => failing(&sql),
+            _ => sql,
+        }
     })
+}
+
+/// The same where a conflict ends the statement and leaves in the database what it wrote before. SQLite need not keep, then,
+/// what each page was before the statement (<https://www.sqlite.org/lang_conflict.html>). Who inserts must roll back.
+fn failing(insert: &str) -> String {
+    insert.replacen("INSERT", "INSERT OR FAIL", 1)
 }
 
 #[cfg(test)]
@@ -77,6 +87,11 @@ mod tests {
                     let values = Bound::of(backend, part.iter().copied());
                     assert_eq!(values.len(), part.len() * Row::COLUMNS.len());
                     assert_eq!(sql.matches(mark).count(), values.len());
+                    let begins = match backend {
+                        DbBackend::Sqlite => "INSERT OR FAIL INTO ",
+                        _ => "INSERT INTO ",
+                    };
+                    assert!(sql.starts_with(begins), "{sql}");
                     assert!(SIZES.contains(&part.len()));
                     assert!(backend != DbBackend::Sqlite || part.len() <= LARGEST_OF_SQLITE);
                     inserted += part.len();
