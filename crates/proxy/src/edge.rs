@@ -135,10 +135,13 @@ pub(crate) fn json(status: StatusCode, body: impl Into<bytes::Bytes>) -> Respons
     response
 }
 
+/// As many as an answer mostly has, those of limits included: a map that grows is made anew.
+const HEADERS: usize = 16;
+
 /// The headers of an answer, of those that came with it; of one that came twice the first. `passed` says whether the client
 /// speaks as the provider does.
 pub(crate) fn passed_headers(upstream: &HeaderMap, passed: Option<Protocol>) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(8);
+    let mut headers = HeaderMap::with_capacity(HEADERS);
     for (name, value) in upstream {
         if reaches_client(name.as_str(), passed) {
             headers.entry(name).or_insert_with(|| value.clone());
