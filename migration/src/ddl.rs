@@ -4,7 +4,7 @@
 
 use sea_orm::DbBackend;
 
-use crate::schema::{Column, ForeignKey, Kind, Table, Value};
+use crate::schema::{Column, ForeignKey, Index, Kind, Table, Value};
 
 /// The statements that create `table` on `engine`: the table first, then indexes that cannot be part of it.
 ///
@@ -30,9 +30,9 @@ pub fn create_as(engine: DbBackend, table: &Table, prefix: &str) -> Vec<String> 
             .map(|columns| unique(engine, table, columns)),
     );
     if engine == DbBackend::MySql {
-        lines.extend(table.indexes.iter().map(|columns| {
-            let name = quote(engine, &key_name("idx", table, columns));
-            format!("KEY {name} ({})", list(engine, columns))
+        lines.extend(table.indexes.iter().map(|index| {
+            let name = quote(engine, &key_name("idx", table, &index.columns));
+            format!("KEY {name} ({})", list(engine, &index.columns))
         }));
     }
     lines.extend(
@@ -52,9 +52,12 @@ pub fn create_as(engine: DbBackend, table: &Table, prefix: &str) -> Vec<String> 
         lines.join(",\n    ")
     )];
     if engine != DbBackend::MySql {
-        statements.extend(table.indexes.iter().map(|columns| {
+        statements.extend(table.indexes.iter().map(|index| {
+            let Index { columns, only } = index;
             let index = quote(engine, &key_name("idx", table, columns));
-            format!("CREATE INDEX {index} ON {name} ({})", list(engine, columns))
+            let columns = list(engine, columns);
+            let only = only.map_or_else(String::new, |condition| format!(" WHERE {condition}"));
+            format!("CREATE INDEX {index} ON {name} ({columns}){only}")
         }));
     }
     statements
@@ -210,7 +213,7 @@ mod tests {
         let tables = crate::schema().tables;
         let names = tables.iter().flat_map(|table| {
             let indexes = table.indexes.iter();
-            indexes.map(|columns| key_name("idx", table, columns))
+            indexes.map(|index| key_name("idx", table, &index.columns))
         });
         let names: Vec<String> = names.collect();
         assert!(names.iter().all(|name| name.len() < 64), "{names:?}");

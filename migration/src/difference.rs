@@ -293,7 +293,11 @@ impl fmt::Display for ColumnShape {
 impl fmt::Display for IndexShape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unique = if self.unique { "unique " } else { "" };
-        write!(f, "{unique}({})", self.columns.join(", "))
+        write!(f, "{unique}({})", self.columns.join(", "))?;
+        match &self.only {
+            Some(condition) => write!(f, " WHERE {condition}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -48,7 +48,7 @@ pub use private_files::keep_files_private;
 pub use recreate::{
     LiveColumn, LiveTable, create, drop_all, install, live_tables, refuse_if_referred,
 };
-pub use schema::{Column, ForeignKey, Kind, OnDelete, Schema, Table, Value};
+pub use schema::{Column, ForeignKey, Index, Kind, OnDelete, Schema, Table, Value};
 pub use tables::schema;
 
 /// How long a migration waits for another one, or for a table in use.

@@ -48,7 +48,7 @@ pub async fn live_tables(db: &impl ConnectionTrait) -> Result<Vec<LiveTable>, Er
         unique: shape
             .indexes
             .into_iter()
-            .filter(|index| index.unique)
+            .filter(|index| index.unique && index.only.is_none())
             .map(|index| index.columns)
             .collect(),
     });

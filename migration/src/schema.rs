@@ -18,10 +18,20 @@ pub struct Table {
     pub primary_key: &'static str,
     /// Unique constraints, each a list of columns.
     pub unique: Vec<Vec<&'static str>>,
-    /// Plain indexes, each a list of columns.
-    pub indexes: Vec<Vec<&'static str>>,
+    /// Plain indexes.
+    pub indexes: Vec<Index>,
     /// References to the `id` of other tables.
     pub foreign_keys: Vec<ForeignKey>,
+}
+
+/// A plain index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Index {
+    /// What rows are found by.
+    pub columns: Vec<&'static str>,
+    /// Which rows are in it: a condition of one column that all engines spell alike. All of them where there is none, and on
+    /// MySQL, which has no other indexes.
+    pub only: Option<&'static str>,
 }
 
 /// One column.
@@ -130,7 +140,19 @@ impl Table {
     }
 
     pub(crate) fn index(mut self, columns: &[&'static str]) -> Self {
-        self.indexes.push(columns.to_vec());
+        self.indexes.push(Index {
+            columns: columns.to_vec(),
+            only: None,
+        });
+        self
+    }
+
+    /// An index that has the rows of `condition` alone.
+    pub(crate) fn index_only(mut self, condition: &'static str, columns: &[&'static str]) -> Self {
+        self.indexes.push(Index {
+            columns: columns.to_vec(),
+            only: Some(condition),
+        });
         self
     }
 

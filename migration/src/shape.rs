@@ -4,7 +4,7 @@
 
 use sea_orm::DbBackend;
 
-use crate::schema::{Column, Kind, Table, Value};
+use crate::schema::{Column, Index, Kind, Table, Value};
 
 /// A table, as described or as found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,9 +31,11 @@ pub(crate) struct ColumnShape {
 /// An index is what it covers: names differ from engine to engine and mean nothing to us.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct IndexShape {
-    /// Column names; with `DESC`, a prefix length, a collation or a condition where there is one.
+    /// Column names; with `DESC`, a prefix length or a collation where there is one.
     pub(crate) columns: Vec<String>,
     pub(crate) unique: bool,
+    /// Which rows are in it, if not all.
+    pub(crate) only: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,11 +63,18 @@ impl Shape {
 
     /// What `engine` makes of the description of a table.
     pub(crate) fn described(engine: DbBackend, table: &Table) -> Self {
-        let index = |unique| {
-            move |columns: &Vec<&str>| IndexShape {
-                columns: owned(columns),
-                unique,
-            }
+        let unique = |columns: &Vec<&str>| IndexShape {
+            columns: owned(columns),
+            unique: true,
+            only: None,
+        };
+        let plain = |index: &Index| IndexShape {
+            columns: owned(&index.columns),
+            unique: false,
+            only: index
+                .only
+                .filter(|_| engine != DbBackend::MySql)
+                .map(str::to_owned),
         };
         Self {
             name: table.name.to_owned(),
@@ -79,8 +88,8 @@ impl Shape {
             indexes: table
                 .unique
                 .iter()
-                .map(index(true))
-                .chain(table.indexes.iter().map(index(false)))
+                .map(unique)
+                .chain(table.indexes.iter().map(plain))
                 .collect(),
             foreign_keys: table
                 .foreign_keys

@@ -147,6 +147,7 @@ async fn add_indexes(tables: &mut Tables, db: &impl ConnectionTrait) -> Result<(
             table.indexes.push(IndexShape {
                 columns: Vec::new(),
                 unique: row.try_get::<i64>("", "non_unique")? == 0,
+                only: None,
             });
         }
         if let Some(length) = optional(&row, "prefix_length")? {

@@ -105,6 +105,7 @@ async fn add_indexes(tables: &mut Tables, db: &impl ConnectionTrait) -> Result<(
             table.indexes.push(IndexShape {
                 columns: Vec::new(),
                 unique: row.try_get("", "is_unique")?,
+                only: optional(&row, "condition")?.map(|it| without_parentheses(&it).to_owned()),
             });
         }
         if row.try_get("", "is_descending")? {
@@ -114,10 +115,6 @@ async fn add_indexes(tables: &mut Tables, db: &impl ConnectionTrait) -> Result<(
         if method != "btree" {
             column.push_str(" USING ");
             column.push_str(&method);
-        }
-        if let Some(condition) = optional(&row, "condition")? {
-            column.push_str(" WHERE ");
-            column.push_str(&condition);
         }
         // Left behind by a CREATE INDEX CONCURRENTLY that failed: it serves no query and enforces nothing.
         if !row.try_get::<bool>("", "is_valid")? {
@@ -154,6 +151,14 @@ async fn add_foreign_keys(tables: &mut Tables, db: &impl ConnectionTrait) -> Res
         }
     }
     Ok(())
+}
+
+/// A condition as one would write it: PostgreSQL puts each operator with what it takes in parentheses.
+fn without_parentheses(condition: &str) -> &str {
+    let inner = condition
+        .strip_prefix('(')
+        .and_then(|it| it.strip_suffix(')'));
+    inner.unwrap_or(condition)
 }
 
 /// The letters of `pg_constraint` in the words of SQL.

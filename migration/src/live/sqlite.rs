@@ -87,11 +87,6 @@ async fn add_indexes(tables: &mut Tables, db: &impl ConnectionTrait) -> Result<(
         if row.try_get("", "is_descending")? {
             column.push_str(" DESC");
         }
-        if row.try_get("", "is_partial")? {
-            let sql = optional(&row, "sql")?.unwrap_or_default();
-            column.push_str(" WHERE ");
-            column.push_str(condition(&sql));
-        }
         if text(&row, "origin")? == "pk" {
             // Says more of the key than the columns do: their collation.
             if is_first {
@@ -101,9 +96,12 @@ async fn add_indexes(tables: &mut Tables, db: &impl ConnectionTrait) -> Result<(
             continue;
         }
         if is_first {
+            let sql = optional(&row, "sql")?.unwrap_or_default();
+            let is_partial: bool = row.try_get("", "is_partial")?;
             table.indexes.push(IndexShape {
                 columns: Vec::new(),
                 unique: row.try_get("", "is_unique")?,
+                only: is_partial.then(|| condition(&sql).to_owned()),
             });
         }
         if let Some(index) = table.indexes.last_mut() {

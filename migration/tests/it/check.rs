@@ -118,7 +118,11 @@ fn by_hand(engine: DbBackend) -> Vec<(&'static str, &'static str)> {
     }
 }
 
-const SQLITE: [(&str, &str); 9] = [
+/// The index of failures has all rows.
+const ALL_STATUSES: &str = "DROP INDEX idx_request_logs_status_code_created_at_id_stream; \
+    CREATE INDEX idx_request_logs_status_code_created_at_id_stream ON request_logs (status_code, created_at, id, stream)";
+
+const SQLITE: [(&str, &str); 10] = [
     (
         "ALTER TABLE models ADD COLUMN context_length INTEGER",
         "models.context_length: column: expected none, found INTEGER",
@@ -128,12 +132,17 @@ const SQLITE: [(&str, &str); 9] = [
         "models.remark: column: expected VARCHAR(255), found none",
     ),
     (
-        "DROP INDEX idx_request_logs_created_at_id_stream",
-        "request_logs: index: expected (created_at, id, stream), found none",
+        "DROP INDEX idx_request_logs_created_at_id_status_code_stream",
+        "request_logs: index: expected (created_at, id, status_code, stream), found none",
+    ),
+    (
+        ALL_STATUSES,
+        "request_logs: index: expected (status_code, created_at, id, stream) WHERE status_code >= 400, \
+         found (status_code, created_at, id, stream)",
     ),
     (
         "CREATE UNIQUE INDEX extra ON leases (holder) WHERE amount > 3",
-        "leases: unique: expected none, found unique (holder WHERE amount > 3)",
+        "leases: unique: expected none, found unique (holder) WHERE amount > 3",
     ),
     (
         "DROP INDEX idx_key_usage_date; CREATE INDEX idx_key_usage_date ON key_usage (date DESC)",
@@ -158,7 +167,12 @@ const SQLITE: [(&str, &str); 9] = [
     ),
 ];
 
-const POSTGRES: [(&str, &str); 17] = [
+const POSTGRES: [(&str, &str); 18] = [
+    (
+        ALL_STATUSES,
+        "request_logs: index: expected (status_code, created_at, id, stream) WHERE status_code >= 400, \
+         found (status_code, created_at, id, stream)",
+    ),
     (
         "ALTER TABLE models ALTER COLUMN remark TYPE text",
         "models.remark: type: expected character varying(255), found text",
@@ -223,7 +237,7 @@ const POSTGRES: [(&str, &str); 17] = [
     ),
     (
         "CREATE UNIQUE INDEX extra ON models (remark) WHERE enabled",
-        "models: unique: expected none, found unique (remark WHERE enabled)",
+        "models: unique: expected none, found unique (remark) WHERE enabled",
     ),
     (
         "DROP TABLE routing_policies",

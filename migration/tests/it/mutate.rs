@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use migration::{Aspect, Column, ForeignKey, Kind, OnDelete, Table, Value};
+use migration::{Aspect, Column, ForeignKey, Index, Kind, OnDelete, Table, Value};
 use sea_orm::DbBackend;
 
 /// One change of a table, and what the check must say about it.
@@ -93,10 +93,18 @@ fn column_of<'a>(table: &'a mut Table, name: &str) -> &'a mut Column {
         .unwrap()
 }
 
-/// Takes `columns` out of `keys`.
-fn take(keys: &mut Vec<Vec<&'static str>>, columns: &[&str]) -> Vec<&'static str> {
-    let position = keys.iter().position(|key| key == columns).unwrap();
+/// Takes `one` out of `keys`.
+fn take<T: PartialEq>(keys: &mut Vec<T>, one: &T) -> T {
+    let position = keys.iter().position(|key| key == one).unwrap();
     keys.remove(position)
+}
+
+/// An index that has every row.
+fn plain(columns: Vec<&'static str>) -> Index {
+    Index {
+        columns,
+        only: None,
+    }
 }
 
 /// Dropped, renamed, NULL allowed or not.
@@ -105,7 +113,7 @@ fn columns(table: &Table, name: &'static str, all: &mut Vec<Mutation>) {
         push(all, "dropped", Aspect::Column, Some(name), move |table| {
             table.columns.retain(|column| column.name != name);
             table.unique.retain(|columns| !columns.contains(&name));
-            table.indexes.retain(|columns| !columns.contains(&name));
+            table.indexes.retain(|index| !index.columns.contains(&name));
             table.foreign_keys.retain(|key| key.column != name);
         });
         push(all, "null", Aspect::Null, Some(name), move |table| {
@@ -131,7 +139,12 @@ fn rename(table: &mut Table, old: &str, new: &'static str) {
     change(&mut column_of(table, old).name);
     change(&mut table.primary_key);
     table.unique.iter_mut().flatten().for_each(change);
-    table.indexes.iter_mut().flatten().for_each(change);
+    for index in &mut table.indexes {
+        index.columns.iter_mut().for_each(change);
+        if let Some(rest) = index.only.and_then(|it| it.strip_prefix(old)) {
+            index.only = Some(format!("{new}{rest}").leak());
+        }
+    }
     table
         .foreign_keys
         .iter_mut()
@@ -149,9 +162,12 @@ fn types(column: &Column, all: &mut Vec<Mutation>) {
             move |table| {
                 let column = column_of(table, name);
                 column.kind = other;
-                // The old default may not fit the new type, nor the reference.
+                // The old default may not fit the new type, nor the reference, nor what a condition compares with.
                 column.default = None;
                 table.foreign_keys.retain(|key| key.column != name);
+                for index in &mut table.indexes {
+                    index.only = index.only.filter(|it| !it.starts_with(name));
+                }
             },
         );
     }
@@ -228,13 +244,16 @@ fn extra_keys(table: &Table, column: &Column, all: &mut Vec<Mutation>) {
     if name == table.primary_key || cannot_be_indexed {
         return;
     }
-    let is_there = |keys: &[Vec<&str>]| keys.iter().any(|columns| columns == &[name]);
-    if !is_there(&table.unique) && !is_there(&table.indexes) {
+    let mut keys = table
+        .unique
+        .iter()
+        .chain(table.indexes.iter().map(|index| &index.columns));
+    if keys.all(|columns| columns != &[name]) {
         push(all, "extra unique", Aspect::Unique, None, move |table| {
             table.unique.push(vec![name]);
         });
         push(all, "extra index", Aspect::Index, None, move |table| {
-            table.indexes.push(vec![name]);
+            table.indexes.push(plain(vec![name]));
         });
     }
     if kind == Kind::Ref && table.foreign_keys.iter().all(|key| key.column != name) {
@@ -283,7 +302,7 @@ fn whole(table: &Table, all: &mut Vec<Mutation>) {
             None,
             move |table| {
                 table.primary_key = other;
-                table.indexes.retain(|columns| columns != &[other]);
+                table.indexes.retain(|index| index.columns != [other]);
             },
         );
     }
@@ -303,7 +322,7 @@ fn uniques(table: &Table, all: &mut Vec<Mutation>) {
             None,
             move |table| {
                 let key = take(&mut table.unique, &key);
-                table.indexes.push(key);
+                table.indexes.push(plain(key));
             },
         );
         push(all, "unique with id", Aspect::Unique, None, move |table| {
@@ -315,37 +334,52 @@ fn uniques(table: &Table, all: &mut Vec<Mutation>) {
 }
 
 fn indexes(engine: DbBackend, table: &Table, all: &mut Vec<Mutation>) {
-    for columns in table.indexes.clone() {
+    for index in table.indexes.clone() {
         // MySQL makes the index of a foreign key by itself.
         let is_kept = engine == DbBackend::MySql
-            && table.foreign_keys.iter().any(|key| columns == [key.column]);
-        let key = columns.clone();
+            && table
+                .foreign_keys
+                .iter()
+                .any(|key| index.columns == [key.column]);
+        let key = index.clone();
         if !is_kept {
             push(all, "index gone", Aspect::Index, None, move |table| {
                 take(&mut table.indexes, &key);
             });
         }
-        let key = columns.clone();
+        let key = index.clone();
         push(all, "index now unique", Aspect::Index, None, move |table| {
             let key = take(&mut table.indexes, &key);
-            table.unique.push(key);
+            table.unique.push(key.columns);
         });
-        let key = columns.clone();
+        let key = index.clone();
         push(all, "index with more", Aspect::Index, None, move |table| {
             let mut key = take(&mut table.indexes, &key);
             let mut names = table.columns.iter().map(|column| column.name);
-            key.push(names.find(|name| !key.contains(name)).unwrap());
+            let more = names.find(|name| !key.columns.contains(name)).unwrap();
+            key.columns.push(more);
             table.indexes.push(key);
         });
-        if columns.len() > 1 {
+        if engine != DbBackend::MySql {
+            let key = index.clone();
+            push(all, "other rows", Aspect::Index, None, move |table| {
+                let mut key = take(&mut table.indexes, &key);
+                key.only = match key.only {
+                    Some(_) => None,
+                    None => Some(format!("{} IS NOT NULL", key.columns[0]).leak()),
+                };
+                table.indexes.push(key);
+            });
+        }
+        if index.columns.len() > 1 {
             push(
                 all,
                 "index turned round",
                 Aspect::Index,
                 None,
                 move |table| {
-                    let mut key = take(&mut table.indexes, &columns);
-                    key.reverse();
+                    let mut key = take(&mut table.indexes, &index);
+                    key.columns.rotate_right(1);
                     table.indexes.push(key);
                 },
             );

@@ -102,7 +102,9 @@ impl Old {
                 };
                 let table = &mut self.schema.tables[at];
                 let removed = table.columns.remove(column);
-                table.indexes.retain(|index| !index.contains(&removed.name));
+                table
+                    .indexes
+                    .retain(|index| !index.columns.contains(&removed.name));
                 format!("{} added", removed.name)
             }
             _ => {
