@@ -21,9 +21,11 @@ mod look;
 mod messages;
 mod other;
 mod responses;
+mod template;
 
 pub(crate) use indices::Indices;
 use look::Look;
+use template::{Alike, Template};
 
 /// What is read from a whole answer; its bytes go to the client as they came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -85,6 +87,8 @@ pub(crate) struct Inspection {
     expected: Inspected,
     progress: Progress,
     state: State,
+    /// What most events are like.
+    template: Option<Template>,
     framing: Option<ArrayFraming>,
     /// Kept where another provider may go on with the stream.
     shadow: Option<Box<Shadow>>,
@@ -120,6 +124,7 @@ impl Inspection {
             expected,
             progress: Progress::new(format, expected.choices),
             state,
+            template: None,
             framing: is_array.then(ArrayFraming::default),
             shadow: None,
         }
@@ -149,13 +154,11 @@ impl Inspection {
     }
 
     pub(crate) fn look(&mut self, event: &sse::Event, data: &[u8]) -> Result<Step, Malformed> {
-        let look = match &mut self.state {
-            State::Chat => chat::look(data),
-            State::Responses(sequence_number) => responses::look(data, sequence_number),
-            State::Messages(counts) => messages::look(data, counts),
-            State::Gemini => gemini::look(data),
-            State::Other => other::look(data),
-        }?;
+        let alike = self.template.as_ref().and_then(|it| it.look(data));
+        let look = match alike {
+            Some(alike) => self.like_others(&alike),
+            None => self.read(data)?,
+        };
         let Look {
             done,
             content,
@@ -165,6 +168,7 @@ impl Inspection {
             usage,
             text_bytes,
             error,
+            varying: _,
         } = look;
         let progress = &mut self.progress;
         progress.usage = usage.or(progress.usage);
@@ -195,6 +199,31 @@ impl Inspection {
             content,
             ..Step::default()
         })
+    }
+
+    fn like_others(&mut self, alike: &Alike) -> Look {
+        if let (State::Responses(next), Some(sequence)) = (&mut self.state, alike.sequence) {
+            *next = sequence.saturating_add(1);
+        }
+        Look {
+            content: true,
+            text_bytes: alike.text_bytes,
+            ..Look::default()
+        }
+    }
+
+    fn read(&mut self, data: &[u8]) -> Result<Look, Malformed> {
+        let mut look = match &mut self.state {
+            State::Chat => chat::look(data),
+            State::Responses(sequence_number) => responses::look(data, sequence_number),
+            State::Messages(counts) => messages::look(data, counts),
+            State::Gemini => gemini::look(data),
+            State::Other => other::look(data),
+        }?;
+        if let Some(template) = Template::of(data, &mut look) {
+            self.template = Some(template);
+        }
+        Ok(look)
     }
 
     pub(crate) fn finish(&mut self) -> Bytes {

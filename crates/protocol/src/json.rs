@@ -262,13 +262,27 @@ impl<'a> Scanner<'a> {
         self.separate(cursor, b']')
     }
 
+    /// Steps over what is the same as `expected`; whether it was.
+    pub(crate) fn pass(&mut self, expected: &str) -> bool {
+        let is_same = self.text.as_bytes()[self.at..].starts_with(expected.as_bytes());
+        if is_same {
+            self.at += expected.len();
+        }
+        is_same
+    }
+
+    /// Whether nothing is left.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.at == self.text.len()
+    }
+
     /// Makes sure that nothing but white space is left.
     ///
     /// # Errors
     /// Something is.
     pub(crate) fn end(&mut self) -> Scan<()> {
         self.space();
-        if self.at == self.text.len() {
+        if self.is_at_end() {
             Ok(())
         } else {
             self.fail("unexpected characters after the value")

@@ -1,6 +1,6 @@
 //! Chat Completions and Completions.
 
-use super::{Answer, indices::Indices, look::Look};
+use super::{Answer, indices::Indices, look::Look, template::Varying};
 use crate::{
     Malformed, ProviderError, Unusable,
     json::{
@@ -49,12 +49,14 @@ pub(super) fn look(data: &[u8]) -> Result<Look, Malformed> {
             "usage" => look.usage = usage::read(scanner)?,
             "error" => look.error = ProviderError::unless_null(&scanner.value()?),
             _ => {
-                scanner.value()?;
+                let unread = Varying::padding(name, &scanner.value()?);
+                look.varying.extend(unread);
             }
         }
         Ok(())
     })?;
     super::must_be_object(is_object)?;
+    look.varying.append(&mut choices.varying);
     look.content = choices.content || !choices.finished.is_empty();
     look.text_bytes = choices.text_bytes;
     look.finished = choices.finished;
@@ -69,6 +71,8 @@ struct Choices {
     content: bool,
     finished: Indices,
     text_bytes: usize,
+    /// The texts of a chunk.
+    varying: Vec<Varying>,
 }
 
 impl Choices {
@@ -114,10 +118,35 @@ impl Choices {
             {
                 self.content = true;
                 self.text_bytes += value.raw.len();
+                if name == "tool_calls" {
+                    self.arguments(&value)?;
+                }
             }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Finds what calls of tools say.
+    fn arguments(&mut self, calls: &Value<'_>) -> Walk<()> {
+        let mut scanner = Scanner::of(calls.raw);
+        walk::array(&mut scanner, |scanner| {
+            walk::object(scanner, |name, scanner| match name {
+                "function" => walk::object(scanner, |name, scanner| {
+                    let value = scanner.value()?;
+                    if name == "arguments" {
+                        let varying = Varying::text(&value);
+                        self.varying
+                            .extend(varying.map(|it| it.behind(calls.start)));
+                    }
+                    Ok(())
+                })
+                .map(drop),
+                _ => scanner.value().map(drop),
+            })
+            .map(drop)
+        })
+        .map(drop)
     }
 
     /// Text, or the list of parts that some servers make of it.
@@ -128,5 +157,6 @@ impl Choices {
         };
         self.text_bytes += bytes;
         self.content |= bytes > 0;
+        self.varying.extend(Varying::text(value));
     }
 }

@@ -1,6 +1,6 @@
 //! What one event of a stream says.
 
-use super::indices::Indices;
+use super::{indices::Indices, template::Varying};
 use crate::{ProviderError, Usage};
 
 /// What is read from one event; its bytes go to the client as they came.
@@ -22,6 +22,8 @@ pub(super) struct Look {
     pub(super) text_bytes: usize,
     /// It is an error.
     pub(super) error: Option<ProviderError>,
+    /// In what another event may differ from it and be read as it was.
+    pub(super) varying: Vec<Varying>,
 }
 
 impl Look {
@@ -29,5 +31,22 @@ impl Look {
     pub(super) fn text(&mut self, bytes: usize) {
         self.text_bytes += bytes;
         self.content |= bytes > 0;
+    }
+
+    /// Whether it holds something a client would keep, and nothing that concerns the stream as a whole.
+    pub(super) fn says_text_alone(&self) -> bool {
+        let Self {
+            done,
+            content,
+            finished,
+            all_finished,
+            usage_only,
+            usage,
+            text_bytes: _,
+            error,
+            varying: _,
+        } = self;
+        let is_more = *done || *all_finished || *usage_only || usage.is_some() || error.is_some();
+        *content && !is_more && finished.is_empty()
     }
 }

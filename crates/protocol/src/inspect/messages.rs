@@ -1,6 +1,6 @@
 //! Messages.
 
-use super::{Answer, look::Look};
+use super::{Answer, look::Look, template::Varying};
 use crate::{
     Malformed, ProviderError, Unusable,
     anthropic::usage::Counts,
@@ -48,7 +48,7 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, Unusable> {
 pub(super) fn look(data: &[u8], counts: &mut Counts) -> Result<Look, Malformed> {
     let mut look = Look::default();
     let mut kind = None;
-    let mut told = *counts;
+    let (mut told, mut tells_usage) = (*counts, false);
     let (mut block, mut delta) = (Block::default(), Block::default());
     let mut error = None;
     let is_object = document(data, |name, scanner| {
@@ -61,11 +61,15 @@ pub(super) fn look(data: &[u8], counts: &mut Counts) -> Result<Look, Malformed> 
                     let value = scanner.value()?;
                     if name == "usage" {
                         told.merge(value.raw);
+                        tells_usage = true;
                     }
                     Ok(())
                 })?;
             }
-            "usage" => told.merge(scanner.value()?.raw),
+            "usage" => {
+                told.merge(scanner.value()?.raw);
+                tells_usage = true;
+            }
             "error" => error = ProviderError::unless_null(&scanner.value()?),
             _ => {
                 scanner.value()?;
@@ -79,6 +83,9 @@ pub(super) fn look(data: &[u8], counts: &mut Counts) -> Result<Look, Malformed> 
         "content_block_delta" => {
             look.text_bytes = delta.text_bytes;
             look.content = delta.content;
+            if !tells_usage {
+                look.varying = delta.varying;
+            }
         }
         "content_block_start" => {
             look.text_bytes = block.text_bytes;
@@ -92,8 +99,10 @@ pub(super) fn look(data: &[u8], counts: &mut Counts) -> Result<Look, Malformed> 
         "error" => look.error = Some(error.unwrap_or_default()),
         _ => look.error = error,
     }
-    *counts = told;
-    look.usage = told.usage();
+    if tells_usage {
+        *counts = told;
+        look.usage = told.usage();
+    }
     Ok(look)
 }
 
@@ -105,6 +114,7 @@ struct Block {
     /// Its very kind is something to keep: the call of a tool, say, but not a text, which is empty at first.
     is_whole: bool,
     has_ended: bool,
+    varying: Vec<Varying>,
 }
 
 impl Block {
@@ -121,6 +131,7 @@ impl Block {
                     let bytes = text_len(&value);
                     self.text_bytes += bytes;
                     self.content |= bytes > 0;
+                    self.varying.extend(Varying::text(&value));
                 }
                 // Arguments; at the start of a stream's block they are empty.
                 "input" => {

@@ -1,6 +1,6 @@
 //! Responses.
 
-use super::{Answer, look::Look};
+use super::{Answer, look::Look, template::Varying};
 use crate::{
     Malformed, ProviderError, Unusable, Usage,
     json::{
@@ -57,8 +57,13 @@ pub(super) fn look(data: &[u8], sequence_number: &mut u64) -> Result<Look, Malfo
         "response.output_item.done" | "response.image_generation_call.partial_image" => {
             look.content = true;
         }
-        "response.audio.delta" => look.content = event.delta_bytes > 0,
-        kind if kind.ends_with(".delta") => look.text(event.delta_bytes),
+        "response.audio.delta" => look.content = event.delta_bytes() > 0,
+        kind if kind.ends_with(".delta") => {
+            look.text(event.delta_bytes());
+            look.varying = event.varying;
+            look.varying
+                .extend(event.delta.as_ref().and_then(Varying::text));
+        }
         _ => look.error = event.error,
     }
     look.usage = event.response.usage;
@@ -74,22 +79,29 @@ fn told_by(data: &[u8]) -> ProviderError {
 struct Event<'a> {
     kind: Option<Value<'a>>,
     sequence_number: Option<u64>,
-    delta_bytes: usize,
+    delta: Option<Value<'a>>,
     /// The item is itself something to keep: a call of a tool, say, but not a message, which is empty at first.
     item_is_content: bool,
     response: Response,
     error: Option<ProviderError>,
+    /// What differs in each event.
+    varying: Vec<Varying>,
 }
 
 impl<'a> Event<'a> {
+    fn delta_bytes(&self) -> usize {
+        self.delta.as_ref().map_or(0, text_len)
+    }
+
     fn member(&mut self, name: &str, scanner: &mut Scanner<'a>) -> Walk<()> {
         match name {
             "type" => self.kind = Some(scanner.value()?),
-            "sequence_number" => self.sequence_number = scanner.value()?.raw.parse().ok(),
-            "delta" => {
-                let delta = scanner.value()?;
-                self.delta_bytes = text_len(&delta);
+            "sequence_number" => {
+                let number = scanner.value()?;
+                self.sequence_number = number.raw.parse().ok();
+                self.varying.push(Varying::sequence(&number));
             }
+            "delta" => self.delta = Some(scanner.value()?),
             "item" => {
                 walk::object(scanner, |name, scanner| {
                     let value = scanner.value()?;
@@ -104,7 +116,8 @@ impl<'a> Event<'a> {
             "response" => self.response.read(scanner)?,
             "error" => self.error = ProviderError::unless_null(&scanner.value()?),
             _ => {
-                scanner.value()?;
+                let unread = Varying::padding(name, &scanner.value()?);
+                self.varying.extend(unread);
             }
         }
         Ok(())

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{ErrorKind, UsageSource, sse::Decoder, stream::Stream};
 
+mod alike;
 mod answers;
 mod events;
 
