@@ -42,7 +42,10 @@ pub(super) fn look(data: &[u8]) -> Result<Look, Malformed> {
         look.done = true;
         return Ok(look);
     }
-    let mut choices = Choices::default();
+    let mut choices = Choices {
+        varying: Some(Vec::new()),
+        ..Choices::default()
+    };
     let is_object = document(data, |name, scanner| {
         match name {
             "choices" => choices.read(scanner)?,
@@ -56,7 +59,7 @@ pub(super) fn look(data: &[u8]) -> Result<Look, Malformed> {
         Ok(())
     })?;
     super::must_be_object(is_object)?;
-    look.varying.append(&mut choices.varying);
+    look.varying.extend(choices.varying.into_iter().flatten());
     look.content = choices.content || !choices.finished.is_empty();
     look.text_bytes = choices.text_bytes;
     look.finished = choices.finished;
@@ -71,8 +74,8 @@ struct Choices {
     content: bool,
     finished: Indices,
     text_bytes: usize,
-    /// The texts of a chunk.
-    varying: Vec<Varying>,
+    /// The texts of a chunk; of an answer nobody asks for them.
+    varying: Option<Vec<Varying>>,
 }
 
 impl Choices {
@@ -118,35 +121,15 @@ impl Choices {
             {
                 self.content = true;
                 self.text_bytes += value.raw.len();
-                if name == "tool_calls" {
-                    self.arguments(&value)?;
+                if name == "tool_calls"
+                    && let Some(varying) = &mut self.varying
+                {
+                    arguments(&value, varying)?;
                 }
             }
             _ => {}
         }
         Ok(())
-    }
-
-    /// Finds what calls of tools say.
-    fn arguments(&mut self, calls: &Value<'_>) -> Walk<()> {
-        let mut scanner = Scanner::of(calls.raw);
-        walk::array(&mut scanner, |scanner| {
-            walk::object(scanner, |name, scanner| match name {
-                "function" => walk::object(scanner, |name, scanner| {
-                    let value = scanner.value()?;
-                    if name == "arguments" {
-                        let varying = Varying::text(&value);
-                        self.varying
-                            .extend(varying.map(|it| it.behind(calls.start)));
-                    }
-                    Ok(())
-                })
-                .map(drop),
-                _ => scanner.value().map(drop),
-            })
-            .map(drop)
-        })
-        .map(drop)
     }
 
     /// Text, or the list of parts that some servers make of it.
@@ -157,6 +140,35 @@ impl Choices {
         };
         self.text_bytes += bytes;
         self.content |= bytes > 0;
-        self.varying.extend(Varying::text(value));
+        if let Some(varying) = &mut self.varying {
+            varying.extend(Varying::text(value));
+        }
     }
+}
+
+/// Finds what calls of tools say.
+fn arguments(calls: &Value<'_>, varying: &mut Vec<Varying>) -> Walk<()> {
+    let mut scanner = Scanner::of(calls.raw);
+    let mut function = |name: &str, scanner: &mut Scanner<'_>| {
+        let value = scanner.value()?;
+        if name == "arguments" {
+            varying.extend(Varying::text(&value).map(|it| it.behind(calls.start)));
+        }
+        Ok(())
+    };
+    walk::array(&mut scanner, |scanner| {
+        walk::object(scanner, |name, scanner| {
+            match name {
+                "function" => {
+                    walk::object(scanner, &mut function)?;
+                }
+                _ => {
+                    scanner.value()?;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(())
+    })?;
+    Ok(())
 }

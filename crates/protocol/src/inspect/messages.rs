@@ -49,7 +49,11 @@ pub(super) fn look(data: &[u8], counts: &mut Counts) -> Result<Look, Malformed> 
     let mut look = Look::default();
     let mut kind = None;
     let (mut told, mut tells_usage) = (*counts, false);
-    let (mut block, mut delta) = (Block::default(), Block::default());
+    let mut block = Block::default();
+    let mut delta = Block {
+        varying: Some(Vec::new()),
+        ..Block::default()
+    };
     let mut error = None;
     let is_object = document(data, |name, scanner| {
         match name {
@@ -84,7 +88,7 @@ pub(super) fn look(data: &[u8], counts: &mut Counts) -> Result<Look, Malformed> 
             look.text_bytes = delta.text_bytes;
             look.content = delta.content;
             if !tells_usage {
-                look.varying = delta.varying;
+                look.varying = delta.varying.unwrap_or_default();
             }
         }
         "content_block_start" => {
@@ -114,7 +118,8 @@ struct Block {
     /// Its very kind is something to keep: the call of a tool, say, but not a text, which is empty at first.
     is_whole: bool,
     has_ended: bool,
-    varying: Vec<Varying>,
+    /// Its texts, if it is added to a block.
+    varying: Option<Vec<Varying>>,
 }
 
 impl Block {
@@ -131,7 +136,9 @@ impl Block {
                     let bytes = text_len(&value);
                     self.text_bytes += bytes;
                     self.content |= bytes > 0;
-                    self.varying.extend(Varying::text(&value));
+                    if let Some(varying) = &mut self.varying {
+                        varying.extend(Varying::text(&value));
+                    }
                 }
                 // Arguments; at the start of a stream's block they are empty.
                 "input" => {
