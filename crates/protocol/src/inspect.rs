@@ -275,7 +275,7 @@ fn written(write: impl FnOnce(&mut BytesMut)) -> Bytes {
 impl ProviderError {
     /// Reads the value of an `error` member, which some servers send as null in every answer.
     fn unless_null(value: &Value<'_>) -> Option<Self> {
-        (!value.is_null()).then(|| Self::of_value(value.raw))
+        (!value.is_null()).then(|| Self::of_value(value.raw()))
     }
 }
 

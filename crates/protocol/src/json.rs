@@ -5,6 +5,7 @@
 //! ranges nor a limit for what it ignores, so this walks the text once and allocates nothing.
 //! Grammar: RFC 8259.
 
+mod run;
 pub(crate) mod walk;
 
 use std::{borrow::Cow, ops::Range};
@@ -12,14 +13,71 @@ use std::{borrow::Cow, ops::Range};
 /// Deepest nesting accepted, the same as serde_json's.
 pub const MAX_DEPTH: u8 = 127;
 
-/// Where and why a text is not JSON.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Where and why a text is not JSON. Each step of a walk may answer it, so it fits into a register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{reason} at byte {offset}")]
 pub struct SyntaxError {
     /// What was wrong.
-    pub reason: &'static str,
-    /// Bytes from the start.
-    pub offset: usize,
+    pub reason: Reason,
+    /// Bytes from the start; the greatest where there are more.
+    pub offset: u32,
+}
+
+impl SyntaxError {
+    pub(crate) fn new(reason: Reason, offset: usize) -> Self {
+        Self {
+            reason,
+            offset: u32::try_from(offset).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// Why a text is not JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// It is not even text.
+    #[error("invalid UTF-8")]
+    Utf8,
+    /// It stops within a value.
+    #[error("unexpected end")]
+    End,
+    /// It stops within a string.
+    #[error("unexpected end in a string")]
+    EndOfString,
+    /// Something stands in place of a value.
+    #[error("expected a value")]
+    Value,
+    /// A value of another type stands in place of an object.
+    #[error("expected an object")]
+    Object,
+    /// A value of another type stands in place of an array.
+    #[error("expected an array")]
+    Array,
+    /// A member does not begin with its name.
+    #[error("expected a string as key")]
+    Key,
+    /// A member's name has no value.
+    #[error("expected ':'")]
+    Colon,
+    /// Two values stand side by side.
+    #[error("expected ',' or the end of the container")]
+    Comma,
+    /// There are more than [`MAX_DEPTH`] containers in one another.
+    #[error("nested too deeply")]
+    Depth,
+    /// A number that the grammar does not know.
+    #[error("invalid number")]
+    Number,
+    /// A backslash in a string that means nothing.
+    #[error("invalid escape in a string")]
+    Escape,
+    /// A line break, say, that stands in a string as it is.
+    #[error("control character in a string")]
+    Control,
+    /// More than one value.
+    #[error("unexpected characters after the value")]
+    Trailing,
 }
 
 /// Type of a value.
@@ -44,27 +102,43 @@ pub enum Kind {
 pub struct Value<'a> {
     /// Its type.
     pub kind: Kind,
-    /// Its text, with the quotes if a string.
-    pub raw: &'a str,
-    /// Offset of its first byte.
-    pub start: usize,
     /// Whether it is a string with escapes.
     escaped: bool,
+    /// What it stands in. Most values are only gone past, so it is not cut out before somebody asks.
+    text: &'a str,
+    /// Offset of its first byte.
+    pub start: usize,
+    end: usize,
 }
 
 impl<'a> Value<'a> {
+    /// Its text, with the quotes if a string.
+    #[must_use]
+    pub fn raw(&self) -> &'a str {
+        &self.text[self.start..self.end]
+    }
+
     /// Its place in the input.
     #[must_use]
     pub fn span(&self) -> Range<usize> {
-        self.start..self.start + self.raw.len()
+        self.start..self.end
+    }
+
+    /// Bytes of a string's text, escapes as they stand; 0 for what is no string.
+    pub(crate) fn text_len(&self) -> usize {
+        match self.kind {
+            Kind::String => self.end - self.start - "\"\"".len(),
+            _ => 0,
+        }
     }
 
     /// The string it holds, if it is one. Escapes that name no character (lone surrogates) give `None` too.
     #[must_use]
+    #[inline]
     pub fn as_str(&self) -> Option<Cow<'a, str>> {
         match self.kind {
-            Kind::String if self.escaped => serde_json::from_str(self.raw).ok().map(Cow::Owned),
-            Kind::String => Some(Cow::Borrowed(&self.raw[1..self.raw.len() - 1])),
+            Kind::String if self.escaped => unescaped(self.raw()).map(Cow::Owned),
+            Kind::String => Some(Cow::Borrowed(&self.text[self.start + 1..self.end - 1])),
             _ => None,
         }
     }
@@ -72,19 +146,19 @@ impl<'a> Value<'a> {
     /// The boolean it is, if it is one.
     #[must_use]
     pub fn as_bool(&self) -> Option<bool> {
-        (self.kind == Kind::Bool).then_some(self.raw == "true")
+        (self.kind == Kind::Bool).then(|| self.raw() == "true")
     }
 
     /// The number it is, if it is one.
     #[must_use]
     pub fn as_f64(&self) -> Option<f64> {
-        (self.kind == Kind::Number).then(|| self.raw.parse().ok())?
+        (self.kind == Kind::Number).then(|| self.raw().parse().ok())?
     }
 
     /// The whole number it is, if it is one.
     #[must_use]
     pub fn as_i64(&self) -> Option<i64> {
-        (self.kind == Kind::Number).then(|| self.raw.parse().ok())?
+        (self.kind == Kind::Number).then(|| self.raw().parse().ok())?
     }
 
     /// Whether it is `null`.
@@ -106,25 +180,27 @@ pub(crate) struct Scanner<'a> {
     text: &'a str,
     at: usize,
     depth: u8,
+    /// Where the name of the last member stands, with its quotes.
+    name: Range<usize>,
 }
 
-/// Bytes in which the end of a short string is looked for, eight at a time.
-const SHORT: usize = 32;
+/// Stands for what is behind the last byte. No value has it, but in a string, where it is refused.
+const NOTHING: u8 = 0;
 
-/// The bytes before the first that ends a run of a string's plain characters: a quote, a backslash or a control character.
-/// None if it is not among the first few.
-fn short_run(bytes: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGHS: u64 = ONES << 7;
-    // The highest bit of each byte that is less than `limit`, at most 128. A byte behind the first may be marked wrongly.
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHS;
-    let (words, _) = bytes[..bytes.len().min(SHORT)].as_chunks();
-    words.iter().enumerate().find_map(|(index, word)| {
-        let word = u64::from_le_bytes(*word);
-        let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-        let ends = is(b'"') | is(b'\\') | below(word, 0x20);
-        (ends != 0).then(|| index * 8 + ends.trailing_zeros() as usize / 8)
-    })
+/// What was gone past, and whether it is a string with escapes.
+#[derive(Clone, Copy)]
+struct Passed {
+    kind: Kind,
+    escaped: bool,
+}
+
+impl Passed {
+    fn plain(kind: Kind) -> Self {
+        Self {
+            kind,
+            escaped: false,
+        }
+    }
 }
 
 type Scan<T> = Result<T, SyntaxError>;
@@ -135,10 +211,8 @@ impl<'a> Scanner<'a> {
     /// # Errors
     /// The first byte that is not UTF-8.
     pub(crate) fn new(input: &'a [u8]) -> Scan<Self> {
-        let text = simdutf8::compat::from_utf8(input).map_err(|error| SyntaxError {
-            reason: "invalid UTF-8",
-            offset: error.valid_up_to(),
-        })?;
+        let text = simdutf8::compat::from_utf8(input)
+            .map_err(|error| SyntaxError::new(Reason::Utf8, error.valid_up_to()))?;
         Ok(Self::of(text))
     }
 
@@ -148,6 +222,7 @@ impl<'a> Scanner<'a> {
             text,
             at: 0,
             depth: 0,
+            name: 0..0,
         }
     }
 
@@ -161,17 +236,16 @@ impl<'a> Scanner<'a> {
     ///
     /// # Errors
     /// No value starts here.
+    #[inline]
     pub(crate) fn peek(&mut self) -> Scan<Kind> {
-        self.space();
-        match self.byte() {
-            Some(b'"') => Ok(Kind::String),
-            Some(b'{') => Ok(Kind::Object),
-            Some(b'[') => Ok(Kind::Array),
-            Some(b't' | b'f') => Ok(Kind::Bool),
-            Some(b'n') => Ok(Kind::Null),
-            Some(b'-' | b'0'..=b'9') => Ok(Kind::Number),
-            Some(_) => self.fail("expected a value"),
-            None => self.fail("unexpected end"),
+        match self.token() {
+            b'"' => Ok(Kind::String),
+            b'{' => Ok(Kind::Object),
+            b'[' => Ok(Kind::Array),
+            b't' | b'f' => Ok(Kind::Bool),
+            b'n' => Ok(Kind::Null),
+            b'-' | b'0'..=b'9' => Ok(Kind::Number),
+            _ => self.fail(Reason::Value),
         }
     }
 
@@ -179,35 +253,77 @@ impl<'a> Scanner<'a> {
     ///
     /// # Errors
     /// It is not JSON, or nested too deeply.
+    #[inline]
     pub(crate) fn value(&mut self) -> Scan<Value<'a>> {
-        let kind = self.peek()?;
+        let first = self.token();
         let start = self.at;
-        let mut escaped = false;
-        match kind {
-            Kind::String => escaped = self.string()?,
-            Kind::Number => self.number()?,
-            Kind::Bool if self.byte() == Some(b't') => self.literal("true")?,
-            Kind::Bool => self.literal("false")?,
-            Kind::Null => self.literal("null")?,
-            Kind::Array => {
-                let mut cursor = self.enter_array()?;
-                while self.next_element(&mut cursor)? {
-                    self.value()?;
-                }
-            }
-            Kind::Object => {
-                let mut cursor = self.enter_object()?;
-                while self.next_member(&mut cursor)?.is_some() {
-                    self.value()?;
-                }
-            }
-        }
+        let Passed { kind, escaped } = self.skip(first)?;
         Ok(Value {
             kind,
-            raw: &self.text[start..self.at],
-            start,
             escaped,
+            text: self.text,
+            start,
+            end: self.at,
         })
+    }
+
+    /// Goes past the value whose first byte is next.
+    fn skip(&mut self, first: u8) -> Scan<Passed> {
+        match first {
+            b'{' | b'[' => self.container(first),
+            _ => self.scalar(first),
+        }
+    }
+
+    /// The same of a value that holds no others.
+    #[inline]
+    fn scalar(&mut self, first: u8) -> Scan<Passed> {
+        match first {
+            b'"' => Ok(Passed {
+                kind: Kind::String,
+                escaped: self.string()?,
+            }),
+            b'-' | b'0'..=b'9' => {
+                self.number()?;
+                Ok(Passed::plain(Kind::Number))
+            }
+            b't' => self.literal("true", Kind::Bool),
+            b'f' => self.literal("false", Kind::Bool),
+            b'n' => self.literal("null", Kind::Null),
+            _ => self.fail(Reason::Value),
+        }
+    }
+
+    /// The same of one that does. Not by recursion: what is around a value is one bit for each container.
+    fn container(&mut self, first: u8) -> Scan<Passed> {
+        let outside = self.depth;
+        let mut objects = 0_u128;
+        let mut open = first;
+        loop {
+            self.descend()?;
+            objects = objects << 1 | u128::from(open == b'{');
+            let mut cursor = Cursor { first: true };
+            open = loop {
+                let is_object = objects & 1 == 1;
+                let close = if is_object { b'}' } else { b']' };
+                if !self.separate(&mut cursor, close)? {
+                    objects >>= 1;
+                    if self.depth == outside {
+                        let kind = if is_object { Kind::Object } else { Kind::Array };
+                        return Ok(Passed::plain(kind));
+                    }
+                    continue;
+                }
+                if is_object {
+                    self.name()?;
+                }
+                let first = self.token();
+                if first == b'{' || first == b'[' {
+                    break first;
+                }
+                self.scalar(first)?;
+            };
+        }
     }
 
     /// Steps into the object that comes next.
@@ -215,7 +331,7 @@ impl<'a> Scanner<'a> {
     /// # Errors
     /// None comes, or it is nested too deeply.
     pub(crate) fn enter_object(&mut self) -> Scan<Cursor> {
-        self.enter(b'{', "expected an object")
+        self.enter(b'{', Reason::Object)
     }
 
     /// Steps into the array that comes next.
@@ -223,35 +339,30 @@ impl<'a> Scanner<'a> {
     /// # Errors
     /// None comes, or it is nested too deeply.
     pub(crate) fn enter_array(&mut self) -> Scan<Cursor> {
-        self.enter(b'[', "expected an array")
+        self.enter(b'[', Reason::Array)
     }
 
     /// The next key of the object, quotes included, or `None` past its end. Its value must be taken before the next call.
     ///
     /// # Errors
     /// What follows is not a member.
+    #[inline]
     pub(crate) fn next_member(&mut self, cursor: &mut Cursor) -> Scan<Option<Value<'a>>> {
+        Ok(self.member(cursor)?.map(|escaped| Value {
+            kind: Kind::String,
+            escaped,
+            text: self.text,
+            start: self.name.start,
+            end: self.name.end,
+        }))
+    }
+
+    /// Goes to the next value of an object; whether its name has escapes, or `None` past its end.
+    fn member(&mut self, cursor: &mut Cursor) -> Scan<Option<bool>> {
         if !self.separate(cursor, b'}')? {
             return Ok(None);
         }
-        self.space();
-        let start = self.at;
-        if self.byte() != Some(b'"') {
-            return self.fail("expected a string as key");
-        }
-        let escaped = self.string()?;
-        let key = Value {
-            kind: Kind::String,
-            raw: &self.text[start..self.at],
-            start,
-            escaped,
-        };
-        self.space();
-        if self.byte() != Some(b':') {
-            return self.fail("expected ':'");
-        }
-        self.at += 1;
-        Ok(Some(key))
+        self.name().map(Some)
     }
 
     /// Whether the array has another element, which must be taken before the next call.
@@ -281,42 +392,69 @@ impl<'a> Scanner<'a> {
     /// # Errors
     /// Something is.
     pub(crate) fn end(&mut self) -> Scan<()> {
-        self.space();
+        self.token();
         if self.is_at_end() {
             Ok(())
         } else {
-            self.fail("unexpected characters after the value")
+            self.fail(Reason::Trailing)
         }
     }
 
-    fn enter(&mut self, open: u8, reason: &'static str) -> Scan<Cursor> {
-        self.space();
-        if self.byte() != Some(open) {
+    fn enter(&mut self, open: u8, reason: Reason) -> Scan<Cursor> {
+        if self.token() != open {
             return self.fail(reason);
         }
-        if self.depth == MAX_DEPTH {
-            return self.fail("nested too deeply");
-        }
-        self.depth += 1;
-        self.at += 1;
+        self.descend()?;
         Ok(Cursor { first: true })
     }
 
-    fn separate(&mut self, cursor: &mut Cursor, close: u8) -> Scan<bool> {
-        self.space();
-        match self.byte() {
-            Some(byte) if byte == close => {
-                self.at += 1;
-                self.depth -= 1;
-                return Ok(false);
-            }
-            Some(b',') if !cursor.first => self.at += 1,
-            Some(_) if cursor.first => {}
-            Some(_) => return self.fail("expected ',' or the end of the container"),
-            None => return self.fail("unexpected end"),
+    /// Steps over the bracket that is next.
+    #[inline]
+    fn descend(&mut self) -> Scan<()> {
+        if self.depth == MAX_DEPTH {
+            return self.fail(Reason::Depth);
         }
-        cursor.first = false;
+        self.depth += 1;
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Goes to the next member or element; false past the bracket that closes.
+    #[inline]
+    fn separate(&mut self, cursor: &mut Cursor, close: u8) -> Scan<bool> {
+        let byte = self.token();
+        if byte == close {
+            self.at += 1;
+            self.depth -= 1;
+            cursor.first = false;
+            return Ok(false);
+        }
+        if cursor.first {
+            cursor.first = false;
+            return Ok(true);
+        }
+        if byte != b',' {
+            return self.fail(Reason::Comma);
+        }
+        self.at += 1;
+        self.token();
         Ok(true)
+    }
+
+    /// Goes past the name of a member and its colon; whether it has escapes.
+    #[inline]
+    fn name(&mut self) -> Scan<bool> {
+        if self.byte() != b'"' {
+            return self.fail(Reason::Key);
+        }
+        let start = self.at;
+        let escaped = self.string()?;
+        self.name = start..self.at;
+        if self.token() != b':' {
+            return self.fail(Reason::Colon);
+        }
+        self.at += 1;
+        Ok(escaped)
     }
 
     /// Skips one; whether it has escapes.
@@ -324,8 +462,8 @@ impl<'a> Scanner<'a> {
     fn string(&mut self) -> Scan<bool> {
         let bytes = self.text.as_bytes();
         let from = self.at + 1;
-        // Names and most values are short: to set out with vector instructions would take longer than to be there.
-        if let Some(length) = short_run(&bytes[from..])
+        // Names and most values are short: to set out for the end of a long one would take longer than to be there.
+        if let Some(length) = run::short(&bytes[from..])
             && bytes[from + length] == b'"'
         {
             self.at = from + length + 1;
@@ -343,12 +481,12 @@ impl<'a> Scanner<'a> {
         loop {
             let Some(found) = memchr::memchr2(b'"', b'\\', &bytes[from..]) else {
                 self.at = bytes.len();
-                return self.fail("unexpected end in a string");
+                return self.fail(Reason::EndOfString);
             };
             let run = &bytes[from..from + found];
             if run.iter().fold(u8::MAX, |least, byte| least.min(*byte)) < 0x20 {
                 self.at = from + run.iter().position(|byte| *byte < 0x20).unwrap_or_default();
-                return self.fail("control character in a string");
+                return self.fail(Reason::Control);
             }
             let at = from + found;
             if bytes[at] == b'"' {
@@ -374,27 +512,27 @@ impl<'a> Scanner<'a> {
             }
             _ => {
                 self.at = at;
-                self.fail("invalid escape in a string")
+                self.fail(Reason::Escape)
             }
         }
     }
 
     fn number(&mut self) -> Scan<()> {
-        if self.byte() == Some(b'-') {
+        if self.byte() == b'-' {
             self.at += 1;
         }
-        match self.byte() {
-            Some(b'0') => self.at += 1,
-            Some(b'1'..=b'9') => self.digits()?,
-            _ => return self.fail("invalid number"),
+        if self.byte() == b'0' {
+            self.at += 1;
+        } else {
+            self.digits()?;
         }
-        if self.byte() == Some(b'.') {
+        if self.byte() == b'.' {
             self.at += 1;
             self.digits()?;
         }
-        if matches!(self.byte(), Some(b'e' | b'E')) {
+        if matches!(self.byte(), b'e' | b'E') {
             self.at += 1;
-            if matches!(self.byte(), Some(b'+' | b'-')) {
+            if matches!(self.byte(), b'+' | b'-') {
                 self.at += 1;
             }
             self.digits()?;
@@ -402,42 +540,65 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    #[inline]
     fn digits(&mut self) -> Scan<()> {
         let from = self.at;
-        while matches!(self.byte(), Some(b'0'..=b'9')) {
+        while self.byte().is_ascii_digit() {
             self.at += 1;
         }
         if self.at == from {
-            self.fail("invalid number")
+            self.fail(Reason::Number)
         } else {
             Ok(())
         }
     }
 
-    fn literal(&mut self, word: &str) -> Scan<()> {
-        if self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
-            self.at += word.len();
-            return Ok(());
+    #[inline]
+    fn literal(&mut self, word: &'static str, kind: Kind) -> Scan<Passed> {
+        if self.pass(word) {
+            return Ok(Passed::plain(kind));
         }
-        self.fail("expected a value")
+        self.fail(Reason::Value)
     }
 
-    fn space(&mut self) {
-        while matches!(self.byte(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+    /// The next byte that is not white space.
+    #[inline]
+    fn token(&mut self) -> u8 {
+        loop {
+            let byte = self.byte();
+            if byte > b' ' || !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return byte;
+            }
             self.at += 1;
         }
     }
 
-    fn byte(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+    #[inline]
+    fn byte(&self) -> u8 {
+        let bytes = self.text.as_bytes();
+        bytes.get(self.at).copied().unwrap_or(NOTHING)
     }
 
-    fn fail<T>(&self, reason: &'static str) -> Scan<T> {
-        Err(SyntaxError {
+    /// Tells what is wrong here. Where something is expected and nothing is left, that is what is wrong.
+    #[cold]
+    fn fail<T>(&self, reason: Reason) -> Scan<T> {
+        let is_awaited = matches!(
             reason,
-            offset: self.at,
-        })
+            Reason::Value | Reason::Key | Reason::Colon | Reason::Comma
+        );
+        let reason = if is_awaited && self.is_at_end() {
+            Reason::End
+        } else {
+            reason
+        };
+        Err(SyntaxError::new(reason, self.at))
     }
+}
+
+/// What a string with escapes says, unless these name no character.
+#[cold]
+fn unescaped(raw: &str) -> Option<String> {
+    serde_json::from_str(raw).ok()
 }
 
 /// A text as JSON.

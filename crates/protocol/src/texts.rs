@@ -230,7 +230,7 @@ impl<'s, E> Walk<'s, E> {
         let value = scanner.value()?;
         let text = value
             .as_str()
-            .unwrap_or_else(|| Cow::Owned(lossy(value.raw)));
+            .unwrap_or_else(|| Cow::Owned(lossy(value.raw())));
         if !is_media(&text) {
             parts.push(value.span(), text.into_owned());
         }
@@ -256,7 +256,7 @@ impl<'s, E> Walk<'s, E> {
         let value = scanner.value()?;
         if self.speaker == Speaker::Model && OF_TOKENS.contains(&name) {
             match value.kind {
-                Kind::Array if value.raw != "[]" => self.replace(&value, "[]".to_owned()),
+                Kind::Array if value.raw() != "[]" => self.replace(&value, "[]".to_owned()),
                 Kind::Object => self.replace(&value, "null".to_owned()),
                 _ => {}
             }
@@ -279,7 +279,7 @@ impl<'s, E> Walk<'s, E> {
             // A number may be what is looked for, as that of a card; it can only be denied or become a text.
             Kind::Number => {
                 let number = scanner.value()?;
-                if let Some(text) = (self.see)(number.raw).map_err(Stop::Seen)? {
+                if let Some(text) = (self.see)(number.raw()).map_err(Stop::Seen)? {
                     self.replace(&number, quoted(&text));
                 }
                 Ok(())
@@ -292,7 +292,7 @@ impl<'s, E> Walk<'s, E> {
         let value = scanner.value()?;
         let text = value
             .as_str()
-            .unwrap_or_else(|| Cow::Owned(lossy(value.raw)));
+            .unwrap_or_else(|| Cow::Owned(lossy(value.raw())));
         if is_media(&text) {
             return Ok(());
         }
@@ -307,7 +307,7 @@ impl<'s, E> Walk<'s, E> {
         let value = scanner.value()?;
         let json = value
             .as_str()
-            .unwrap_or_else(|| Cow::Owned(lossy(value.raw)));
+            .unwrap_or_else(|| Cow::Owned(lossy(value.raw())));
         if let Some(json) = rewrite_arguments(&json, self.see).map_err(Stop::Seen)? {
             self.replace(&value, quoted(&json));
         }

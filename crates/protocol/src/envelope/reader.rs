@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Endpoint, RequestError,
-    json::{Cursor, Kind, Scanner, SyntaxError, Value},
+    json::{Cursor, Kind, Scanner, Value, walk::Walk},
 };
 
 mod chat;
@@ -81,11 +81,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn member(
-        &mut self,
-        scanner: &mut Scanner<'a>,
-        key: Value<'a>,
-    ) -> Result<(), RequestError> {
+    pub(super) fn member(&mut self, scanner: &mut Scanner<'a>, key: Value<'a>) -> Walk<()> {
         let index = self.edits.members;
         self.edits.members += 1;
         let name = key.as_str().unwrap_or_default();
@@ -119,12 +115,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads one field.
-    fn field(
-        &mut self,
-        scanner: &mut Scanner<'a>,
-        role: Role,
-        name: &str,
-    ) -> Result<(), RequestError> {
+    fn field(&mut self, scanner: &mut Scanner<'a>, role: Role, name: &str) -> Walk<()> {
         match role {
             Role::ChatMessages => self.chat_messages(scanner),
             Role::StreamOptions => self.stream_options(scanner),
@@ -156,11 +147,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An object whose `type` says what form the answer has; any but `text` is structured.
-    fn typed_format(
-        &mut self,
-        scanner: &mut Scanner<'a>,
-        field: fmt::Arguments<'_>,
-    ) -> Result<(), RequestError> {
+    fn typed_format(&mut self, scanner: &mut Scanner<'a>, field: fmt::Arguments<'_>) -> Walk<()> {
         let Some(mut members) = self.object_or_null(scanner, field)? else {
             return Ok(());
         };
@@ -178,7 +165,7 @@ impl<'a> Reader<'a> {
         &mut self,
         scanner: &mut Scanner<'a>,
         field: fmt::Arguments<'_>,
-    ) -> Result<Option<Cursor>, RequestError> {
+    ) -> Walk<Option<Cursor>> {
         if scanner.peek()? == Kind::Object {
             return Ok(Some(scanner.enter_object()?));
         }
@@ -193,7 +180,7 @@ impl<'a> Reader<'a> {
         &mut self,
         scanner: &mut Scanner<'a>,
         field: fmt::Arguments<'_>,
-    ) -> Result<Option<Cursor>, RequestError> {
+    ) -> Walk<Option<Cursor>> {
         if scanner.peek()? == Kind::Object {
             return Ok(Some(scanner.enter_object()?));
         }
@@ -207,7 +194,7 @@ impl<'a> Reader<'a> {
         &mut self,
         scanner: &mut Scanner<'a>,
         field: fmt::Arguments<'_>,
-    ) -> Result<Option<Cursor>, RequestError> {
+    ) -> Walk<Option<Cursor>> {
         if scanner.peek()? == Kind::Array {
             return Ok(Some(scanner.enter_array()?));
         }
@@ -285,14 +272,6 @@ fn begins_with(value: &Value<'_>, prefix: &str) -> bool {
     value.as_str().is_some_and(|text| text.starts_with(prefix))
 }
 
-/// Bytes of a string's text, escapes as they stand; 0 for what is no string.
-fn text_len(value: &Value<'_>) -> usize {
-    match value.kind {
-        Kind::String => value.raw.len().saturating_sub(2),
-        _ => 0,
-    }
-}
-
 fn has_elements(array: &str) -> bool {
     array
         .strip_prefix('[')
@@ -309,7 +288,7 @@ fn no_options(span: Range<usize>) -> StreamOptions {
 }
 
 /// How many elements the array `raw` has.
-fn elements(raw: &str) -> Result<usize, SyntaxError> {
+fn elements(raw: &str) -> Walk<usize> {
     let mut scanner = Scanner::new(raw.as_bytes())?;
     let mut elements = scanner.enter_array()?;
     let mut count = 0;

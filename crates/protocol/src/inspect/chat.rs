@@ -92,11 +92,11 @@ impl Choices {
                 "delta" | "message" => {
                     walk::object(scanner, |name, scanner| self.delta(name, scanner))?;
                 }
-                "index" => index = scanner.value()?.raw.parse().unwrap_or(0),
+                "index" => index = scanner.value()?.raw().parse().unwrap_or(0),
                 // Some servers send an empty reason for as long as there is none.
                 "finish_reason" => {
                     let reason = scanner.value()?;
-                    is_finished = !reason.is_null() && reason.raw != r#""""#;
+                    is_finished = !reason.is_null() && reason.raw() != r#""""#;
                 }
                 "text" => self.text(&scanner.value()?),
                 _ => {
@@ -117,10 +117,10 @@ impl Choices {
             "content" | "refusal" | "reasoning_content" | "reasoning" => self.text(&value),
             "tool_calls" | "function_call" | "audio" | "images" | "reasoning_details"
             | "thinking_blocks"
-                if !value.is_null() && !matches!(value.raw, "[]" | "{}") =>
+                if !value.is_null() && !matches!(value.raw(), "[]" | "{}") =>
             {
                 self.content = true;
-                self.text_bytes += value.raw.len();
+                self.text_bytes += value.raw().len();
                 if name == "tool_calls"
                     && let Some(varying) = &mut self.varying
                 {
@@ -135,7 +135,7 @@ impl Choices {
     /// Text, or the list of parts that some servers make of it.
     fn text(&mut self, value: &Value<'_>) {
         let bytes = match value.kind {
-            Kind::String | Kind::Array => value.raw.len().saturating_sub(2),
+            Kind::String | Kind::Array => value.raw().len().saturating_sub(2),
             _ => 0,
         };
         self.text_bytes += bytes;
@@ -148,7 +148,7 @@ impl Choices {
 
 /// Finds what calls of tools say.
 fn arguments(calls: &Value<'_>, varying: &mut Vec<Varying>) -> Walk<()> {
-    let mut scanner = Scanner::of(calls.raw);
+    let mut scanner = Scanner::of(calls.raw());
     let mut function = |name: &str, scanner: &mut Scanner<'_>| {
         let value = scanner.value()?;
         if name == "arguments" {

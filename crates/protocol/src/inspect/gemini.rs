@@ -6,7 +6,7 @@ use crate::{
     gemini::{generate::is_broken, usage},
     json::{
         Scanner, Value,
-        walk::{self, Walk, document, text_len},
+        walk::{self, Walk, document},
     },
 };
 
@@ -72,7 +72,7 @@ impl Response {
                 let count = walk::array(scanner, |scanner| self.candidate(scanner))?;
                 self.candidates += count.unwrap_or(0);
             }
-            "usageMetadata" => self.usage = usage::parse(scanner.value()?.raw),
+            "usageMetadata" => self.usage = usage::parse(scanner.value()?.raw()),
             "promptFeedback" => {
                 walk::object(scanner, |name, scanner| {
                     let value = scanner.value()?;
@@ -95,7 +95,7 @@ impl Response {
         let mut is_finished = false;
         walk::object(scanner, |name, scanner| {
             match name {
-                "index" => index = scanner.value()?.raw.parse().unwrap_or(0),
+                "index" => index = scanner.value()?.raw().parse().unwrap_or(0),
                 "finishReason" => {
                     let reason = scanner.value()?;
                     is_finished = is_reason(&reason);
@@ -130,12 +130,12 @@ impl Response {
             let value = scanner.value()?;
             match name {
                 "text" => {
-                    let bytes = text_len(&value);
+                    let bytes = value.text_len();
                     self.text_bytes += bytes;
                     self.content |= bytes > 0;
                 }
                 "functionCall" | "executableCode" | "codeExecutionResult" if !value.is_null() => {
-                    self.text_bytes += value.raw.len();
+                    self.text_bytes += value.raw().len();
                     self.content = true;
                 }
                 // Whatever else a part holds (`inlineData`, `thoughtSignature`) is kept too, but for what describes it.

@@ -6,7 +6,7 @@ use crate::{
     anthropic::usage::Counts,
     json::{
         Scanner, Value,
-        walk::{self, Walk, document, text_len},
+        walk::{self, Walk, document},
     },
 };
 
@@ -21,7 +21,7 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, Unusable> {
         match name {
             "type" => kind = Some(scanner.value()?),
             "content" => blocks = walk::array(scanner, |scanner| block.read(scanner))?,
-            "usage" => counts.merge(scanner.value()?.raw),
+            "usage" => counts.merge(scanner.value()?.raw()),
             "error" => error = ProviderError::unless_null(&scanner.value()?),
             _ => {
                 scanner.value()?;
@@ -64,14 +64,14 @@ pub(super) fn look(data: &[u8], counts: &mut Counts) -> Result<Look, Malformed> 
                 walk::object(scanner, |name, scanner| {
                     let value = scanner.value()?;
                     if name == "usage" {
-                        told.merge(value.raw);
+                        told.merge(value.raw());
                         tells_usage = true;
                     }
                     Ok(())
                 })?;
             }
             "usage" => {
-                told.merge(scanner.value()?.raw);
+                told.merge(scanner.value()?.raw());
                 tells_usage = true;
             }
             "error" => error = ProviderError::unless_null(&scanner.value()?),
@@ -133,7 +133,7 @@ impl Block {
                         .is_some_and(|kind| kind != "text" && kind != "thinking");
                 }
                 "text" | "thinking" | "partial_json" => {
-                    let bytes = text_len(&value);
+                    let bytes = value.text_len();
                     self.text_bytes += bytes;
                     self.content |= bytes > 0;
                     if let Some(varying) = &mut self.varying {
@@ -142,13 +142,13 @@ impl Block {
                 }
                 // Arguments; at the start of a stream's block they are empty.
                 "input" => {
-                    self.text_bytes += if value.raw == "{}" {
+                    self.text_bytes += if value.raw() == "{}" {
                         0
                     } else {
-                        value.raw.len()
+                        value.raw().len()
                     };
                 }
-                "signature" => self.content |= text_len(&value) > 0,
+                "signature" => self.content |= value.text_len() > 0,
                 "citation" => self.content |= !value.is_null(),
                 "stop_reason" => self.has_ended = !value.is_null(),
                 _ => {}

@@ -18,8 +18,8 @@ pub(super) fn answer(body: &[u8], expected: &'static str, kind: Kind) -> Result<
             found = value.kind == kind;
         }
         match name {
-            "usage" => answer.usage = usage::parse(value.raw),
-            "usageMetadata" => answer.usage = gemini::usage::parse(value.raw),
+            "usage" => answer.usage = usage::parse(value.raw()),
+            "usageMetadata" => answer.usage = gemini::usage::parse(value.raw()),
             "error" => error = ProviderError::unless_null(&value),
             _ => {}
         }
@@ -46,8 +46,8 @@ pub(super) fn forwarded(endpoint: Endpoint, body: &[u8]) -> Result<Answer, Unusa
         let value = scanner.value()?;
         match name {
             "usage" => {
-                answer.usage = usage::parse(value.raw);
-                billed = usage::seconds(value.raw);
+                answer.usage = usage::parse(value.raw());
+                billed = usage::seconds(value.raw());
             }
             "error" => error = ProviderError::unless_null(&value),
             "data" if endpoint.makes_images() => answer.media.images = elements(&value),
@@ -71,7 +71,7 @@ fn elements(value: &Value<'_>) -> Option<u64> {
     if value.kind != Kind::Array {
         return None;
     }
-    let mut scanner = Scanner::new(value.raw.as_bytes()).ok()?;
+    let mut scanner = Scanner::new(value.raw().as_bytes()).ok()?;
     let mut elements = scanner.enter_array().ok()?;
     let mut count = 0;
     while scanner.next_element(&mut elements).ok()? {
@@ -108,7 +108,7 @@ pub(super) fn look(data: &[u8]) -> Result<Look, Malformed> {
         let value = scanner.value()?;
         match name {
             "type" => kind = Some(value),
-            "usage" => look.usage = usage::parse(value.raw),
+            "usage" => look.usage = usage::parse(value.raw()),
             "error" => look.error = ProviderError::unless_null(&value),
             _ => {}
         }

@@ -5,7 +5,7 @@ use crate::{
     Malformed, ProviderError, Unusable, Usage,
     json::{
         Scanner, Value,
-        walk::{self, Walk, document, text_len},
+        walk::{self, Walk, document},
     },
     openai::{DONE, usage},
 };
@@ -90,7 +90,7 @@ struct Event<'a> {
 
 impl<'a> Event<'a> {
     fn delta_bytes(&self) -> usize {
-        self.delta.as_ref().map_or(0, text_len)
+        self.delta.as_ref().map_or(0, Value::text_len)
     }
 
     fn member(&mut self, name: &str, scanner: &mut Scanner<'a>) -> Walk<()> {
@@ -98,7 +98,7 @@ impl<'a> Event<'a> {
             "type" => self.kind = Some(scanner.value()?),
             "sequence_number" => {
                 let number = scanner.value()?;
-                self.sequence_number = number.raw.parse().ok();
+                self.sequence_number = number.raw().parse().ok();
                 self.varying.push(Varying::sequence(&number));
             }
             "delta" => self.delta = Some(scanner.value()?),
@@ -138,7 +138,7 @@ impl Response {
     fn read(&mut self, scanner: &mut Scanner<'_>) -> Walk<()> {
         walk::object(scanner, |name, scanner| {
             match name {
-                "status" => self.has_failed = scanner.value()?.raw == r#""failed""#,
+                "status" => self.has_failed = scanner.value()?.raw() == r#""failed""#,
                 "error" => self.error = ProviderError::unless_null(&scanner.value()?),
                 "usage" => self.usage = usage::read(scanner)?,
                 "output" => {
@@ -162,7 +162,7 @@ impl Response {
                     walk::array(scanner, |scanner| self.item(scanner))?;
                 }
                 "text" | "refusal" | "arguments" | "input" | "code" => {
-                    self.text_bytes += text_len(&scanner.value()?);
+                    self.text_bytes += scanner.value()?.text_len();
                 }
                 _ => {
                     scanner.value()?;

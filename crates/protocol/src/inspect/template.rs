@@ -5,7 +5,7 @@
 //! number in place of a number, leaves JSON what it is, and what it means but for these.
 
 use super::look::Look;
-use crate::json::{Kind, Scanner, Value, walk::text_len};
+use crate::json::{Kind, Scanner, Value};
 
 /// Longest event that others are compared with. Each stream has one.
 const LONGEST: usize = 1024;
@@ -31,7 +31,7 @@ enum What {
 impl Varying {
     /// Of a text that was counted, where it has any.
     pub(super) fn text(value: &Value<'_>) -> Option<Self> {
-        (text_len(value) > 0).then(|| Self::of(value, What::Text))
+        (value.text_len() > 0).then(|| Self::of(value, What::Text))
     }
 
     /// Of the event's number.
@@ -114,10 +114,10 @@ impl Template {
             }
             let value = scanner.value().ok()?;
             match (&varying.what, value.kind) {
-                (What::Text, Kind::String) if text_len(&value) > 0 => {
-                    alike.text_bytes += text_len(&value);
+                (What::Text, Kind::String) if value.text_len() > 0 => {
+                    alike.text_bytes += value.text_len();
                 }
-                (What::Sequence, Kind::Number) => alike.sequence = Some(value.raw.parse().ok()?),
+                (What::Sequence, Kind::Number) => alike.sequence = Some(value.raw().parse().ok()?),
                 (What::Padding, Kind::String) => {}
                 _ => return None,
             }

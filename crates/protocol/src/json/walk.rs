@@ -1,6 +1,6 @@
 //! Walking objects and arrays of which few members matter.
 
-use super::{Kind, Scanner, SyntaxError, Value};
+use super::{Kind, Scanner, SyntaxError};
 
 pub(crate) type Walk<T> = Result<T, SyntaxError>;
 
@@ -49,12 +49,4 @@ pub(crate) fn document<'a>(
     let is_object = object(&mut scanner, member)?;
     scanner.end()?;
     Ok(is_object)
-}
-
-/// Bytes of a string's text, escapes as they stand; 0 for what is no string.
-pub(crate) fn text_len(value: &Value<'_>) -> usize {
-    match value.kind {
-        Kind::String => value.raw.len().saturating_sub(2),
-        _ => 0,
-    }
 }

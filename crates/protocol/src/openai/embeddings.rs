@@ -49,7 +49,7 @@ fn inputs(body: &Object<'_>, input: Value<'_>) -> Result<Vec<String>, RequestErr
     if let Some(text) = input.as_str() {
         return Ok(vec![text.into_owned()]);
     }
-    let is_tokens = input.raw.strip_prefix('[').is_some_and(|rest| {
+    let is_tokens = input.raw().strip_prefix('[').is_some_and(|rest| {
         let first = rest.trim_start().as_bytes().first();
         first.is_some_and(|byte| matches!(byte, b'[' | b'-' | b'0'..=b'9'))
     });

@@ -35,7 +35,7 @@ impl<'a> Object<'a> {
         if value.kind != Kind::Object {
             return Err(wrong_type(path, "an object"));
         }
-        let mut scanner = Scanner::new(value.raw.as_bytes())?;
+        let mut scanner = Scanner::new(value.raw().as_bytes())?;
         let mut cursor = scanner.enter_object()?;
         let mut members = Vec::new();
         while let Some(key) = scanner.next_member(&mut cursor)? {
@@ -201,7 +201,7 @@ pub(super) fn elements<'a>(value: Value<'a>, path: &str) -> Read<Vec<(Value<'a>,
     if value.kind != Kind::Array {
         return Err(wrong_type(path.to_owned(), "an array"));
     }
-    let mut scanner = Scanner::new(value.raw.as_bytes())?;
+    let mut scanner = Scanner::new(value.raw().as_bytes())?;
     let mut cursor = scanner.enter_array()?;
     let mut elements = Vec::new();
     while scanner.next_element(&mut cursor)? {

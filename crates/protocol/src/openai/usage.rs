@@ -97,7 +97,7 @@ impl Said {
     fn number(&mut self, scanner: &mut Scanner<'_>) -> Walk<Option<u64>> {
         let value = scanner.value()?;
         let number = match value.kind {
-            Kind::Number => value.raw.parse().ok(),
+            Kind::Number => value.raw().parse().ok(),
             _ => None,
         };
         self.is_wrong |= number.is_none() && !value.is_null();

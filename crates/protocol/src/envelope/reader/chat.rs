@@ -1,13 +1,13 @@
 //! Chat Completions and Completions.
 
-use super::{Reader, elements, has_elements, no_options, text_len};
+use super::{Reader, elements, has_elements, no_options};
 use crate::{
     RequestError,
-    json::{Cursor, Kind, Scanner},
+    json::{Cursor, Kind, Scanner, walk::Walk},
 };
 
 impl<'a> Reader<'a> {
-    pub(super) fn chat_messages(&mut self, scanner: &mut Scanner<'a>) -> Result<(), RequestError> {
+    pub(super) fn chat_messages(&mut self, scanner: &mut Scanner<'a>) -> Walk<()> {
         self.has_input = true;
         let Some(mut elements) = self.array(scanner, format_args!("messages"))? else {
             return Ok(());
@@ -27,7 +27,7 @@ impl<'a> Reader<'a> {
         scanner: &mut Scanner<'a>,
         members: &mut Cursor,
         index: usize,
-    ) -> Result<(), RequestError> {
+    ) -> Walk<()> {
         let mut has_role = false;
         while let Some(key) = scanner.next_member(members)? {
             match key.as_str().unwrap_or_default().as_ref() {
@@ -43,7 +43,7 @@ impl<'a> Reader<'a> {
                 "content" => self.chat_content(scanner, index)?,
                 "tool_calls" => {
                     let calls = scanner.value()?;
-                    self.needs.tool_call |= calls.kind == Kind::Array && has_elements(calls.raw);
+                    self.needs.tool_call |= calls.kind == Kind::Array && has_elements(calls.raw());
                 }
                 "function_call" => self.needs.tool_call |= !scanner.value()?.is_null(),
                 "thinking_blocks" => {
@@ -61,11 +61,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn chat_content(
-        &mut self,
-        scanner: &mut Scanner<'a>,
-        index: usize,
-    ) -> Result<(), RequestError> {
+    fn chat_content(&mut self, scanner: &mut Scanner<'a>, index: usize) -> Walk<()> {
         match scanner.peek()? {
             Kind::Array => {
                 let mut parts = scanner.enter_array()?;
@@ -79,7 +75,7 @@ impl<'a> Reader<'a> {
                     }
                 }
             }
-            Kind::String => self.prompt_bytes += text_len(&scanner.value()?),
+            Kind::String => self.prompt_bytes += scanner.value()?.text_len(),
             kind => {
                 scanner.value()?;
                 if kind != Kind::Null {
@@ -91,7 +87,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn chat_part(&mut self, scanner: &mut Scanner<'a>) -> Result<(), RequestError> {
+    fn chat_part(&mut self, scanner: &mut Scanner<'a>) -> Walk<()> {
         let mut members = scanner.enter_object()?;
         while let Some(key) = scanner.next_member(&mut members)? {
             let value = scanner.value()?;
@@ -99,14 +95,14 @@ impl<'a> Reader<'a> {
                 "type" => {
                     self.needs.image |= value.as_str().is_some_and(|kind| kind == "image_url");
                 }
-                "text" => self.prompt_bytes += text_len(&value),
+                "text" => self.prompt_bytes += value.text_len(),
                 _ => {}
             }
         }
         Ok(())
     }
 
-    pub(super) fn stream_options(&mut self, scanner: &mut Scanner<'a>) -> Result<(), RequestError> {
+    pub(super) fn stream_options(&mut self, scanner: &mut Scanner<'a>) -> Walk<()> {
         if scanner.peek()? != Kind::Object {
             let value = scanner.value()?;
             if value.is_null() {

@@ -2,19 +2,14 @@
 
 use std::fmt;
 
-use super::{Reader, begins_with, has_elements, text_len};
+use super::{Reader, begins_with, has_elements};
 use crate::{
-    RequestError,
     envelope::{NestedModel, foreign::CARRIED_BASE64, place::Place},
-    json::{Kind, Scanner},
+    json::{Kind, Scanner, walk::Walk},
 };
 
 impl<'a> Reader<'a> {
-    pub(super) fn contents(
-        &mut self,
-        scanner: &mut Scanner<'a>,
-        name: &str,
-    ) -> Result<(), RequestError> {
+    pub(super) fn contents(&mut self, scanner: &mut Scanner<'a>, name: &str) -> Walk<()> {
         self.has_input = true;
         let Some(mut elements) = self.array(scanner, format_args!("{name}"))? else {
             return Ok(());
@@ -32,7 +27,7 @@ impl<'a> Reader<'a> {
         &mut self,
         scanner: &mut Scanner<'a>,
         field: fmt::Arguments<'_>,
-    ) -> Result<(), RequestError> {
+    ) -> Walk<()> {
         let Some(mut members) = self.object(scanner, field)? else {
             return Ok(());
         };
@@ -53,17 +48,13 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn gemini_part(
-        &mut self,
-        scanner: &mut Scanner<'a>,
-        field: fmt::Arguments<'_>,
-    ) -> Result<(), RequestError> {
+    fn gemini_part(&mut self, scanner: &mut Scanner<'a>, field: fmt::Arguments<'_>) -> Walk<()> {
         let Some(mut members) = self.object(scanner, field)? else {
             return Ok(());
         };
         while let Some(key) = scanner.next_member(&mut members)? {
             match key.as_str().unwrap_or_default().as_ref() {
-                "text" => self.prompt_bytes += text_len(&scanner.value()?),
+                "text" => self.prompt_bytes += scanner.value()?.text_len(),
                 "inlineData" | "inline_data" | "fileData" | "file_data" => self.blob(scanner)?,
                 "functionCall"
                 | "function_call"
@@ -81,7 +72,7 @@ impl<'a> Reader<'a> {
                     let value = scanner.value()?;
                     self.needs.tool_call |= !value.is_null();
                     // The result is text to the model, whatever its form.
-                    self.prompt_bytes += value.raw.len();
+                    self.prompt_bytes += value.raw().len();
                 }
                 "thoughtSignature" | "thought_signature" => {
                     self.foreign |= begins_with(&scanner.value()?, CARRIED_BASE64);
@@ -94,7 +85,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn blob(&mut self, scanner: &mut Scanner<'a>) -> Result<(), RequestError> {
+    fn blob(&mut self, scanner: &mut Scanner<'a>) -> Walk<()> {
         if scanner.peek()? != Kind::Object {
             scanner.value()?;
             return Ok(());
@@ -112,11 +103,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    pub(super) fn generation_config(
-        &mut self,
-        scanner: &mut Scanner<'a>,
-        name: &str,
-    ) -> Result<(), RequestError> {
+    pub(super) fn generation_config(&mut self, scanner: &mut Scanner<'a>, name: &str) -> Walk<()> {
         let Some(mut members) = self.object_or_null(scanner, format_args!("{name}"))? else {
             return Ok(());
         };
@@ -149,11 +136,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The whole request to generate whose tokens are counted, with a model of its own.
-    pub(super) fn generate_request(
-        &mut self,
-        scanner: &mut Scanner<'a>,
-        name: &str,
-    ) -> Result<(), RequestError> {
+    pub(super) fn generate_request(&mut self, scanner: &mut Scanner<'a>, name: &str) -> Walk<()> {
         let Some(mut members) = self.object_or_null(scanner, format_args!("{name}"))? else {
             return Ok(());
         };
@@ -170,7 +153,7 @@ impl<'a> Reader<'a> {
                 }
                 "tools" => {
                     let tools = scanner.value()?;
-                    self.needs.tool_call |= has_elements(tools.raw);
+                    self.needs.tool_call |= has_elements(tools.raw());
                 }
                 _ => {
                     scanner.value()?;
@@ -181,7 +164,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    pub(super) fn embed_requests(&mut self, scanner: &mut Scanner<'a>) -> Result<(), RequestError> {
+    pub(super) fn embed_requests(&mut self, scanner: &mut Scanner<'a>) -> Walk<()> {
         self.has_input = true;
         let Some(mut elements) = self.array(scanner, format_args!("requests"))? else {
             return Ok(());

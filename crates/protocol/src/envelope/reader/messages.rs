@@ -2,18 +2,14 @@
 
 use std::fmt;
 
-use super::{Reader, begins_with, text_len};
+use super::{Reader, begins_with};
 use crate::{
-    RequestError,
     canonical::CARRIED,
-    json::{Kind, Scanner},
+    json::{Kind, Scanner, walk::Walk},
 };
 
 impl<'a> Reader<'a> {
-    pub(super) fn anthropic_messages(
-        &mut self,
-        scanner: &mut Scanner<'a>,
-    ) -> Result<(), RequestError> {
+    pub(super) fn anthropic_messages(&mut self, scanner: &mut Scanner<'a>) -> Walk<()> {
         self.has_input = true;
         let Some(mut elements) = self.array(scanner, format_args!("messages"))? else {
             return Ok(());
@@ -26,11 +22,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn anthropic_message(
-        &mut self,
-        scanner: &mut Scanner<'a>,
-        index: usize,
-    ) -> Result<(), RequestError> {
+    fn anthropic_message(&mut self, scanner: &mut Scanner<'a>, index: usize) -> Walk<()> {
         let Some(mut members) = self.object(scanner, format_args!("messages[{index}]"))? else {
             return Ok(());
         };
@@ -64,9 +56,9 @@ impl<'a> Reader<'a> {
         scanner: &mut Scanner<'a>,
         field: fmt::Arguments<'_>,
         expected: &'static str,
-    ) -> Result<(), RequestError> {
+    ) -> Walk<()> {
         match scanner.peek()? {
-            Kind::String => self.prompt_bytes += text_len(&scanner.value()?),
+            Kind::String => self.prompt_bytes += scanner.value()?.text_len(),
             Kind::Array => {
                 let mut blocks = scanner.enter_array()?;
                 while scanner.next_element(&mut blocks)? {
@@ -91,7 +83,7 @@ impl<'a> Reader<'a> {
         scanner: &mut Scanner<'a>,
         field: fmt::Arguments<'_>,
         expected: &'static str,
-    ) -> Result<(), RequestError> {
+    ) -> Walk<()> {
         let mut members = scanner.enter_object()?;
         while let Some(key) = scanner.next_member(&mut members)? {
             match key.as_str().unwrap_or_default().as_ref() {
@@ -102,7 +94,7 @@ impl<'a> Reader<'a> {
                             kind.ends_with("tool_use") || kind.ends_with("tool_result");
                     }
                 }
-                "text" | "thinking" => self.prompt_bytes += text_len(&scanner.value()?),
+                "text" | "thinking" => self.prompt_bytes += scanner.value()?.text_len(),
                 // Of results: a text or blocks. Hosted tools have objects there.
                 "content" if scanner.peek()? != Kind::Object => {
                     if scanner.peek()? == Kind::Null {
@@ -123,7 +115,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    pub(super) fn metadata(&mut self, scanner: &mut Scanner<'a>) -> Result<(), RequestError> {
+    pub(super) fn metadata(&mut self, scanner: &mut Scanner<'a>) -> Walk<()> {
         let Some(mut members) = self.object_or_null(scanner, format_args!("metadata"))? else {
             return Ok(());
         };
@@ -136,7 +128,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    pub(super) fn output_config(&mut self, scanner: &mut Scanner<'a>) -> Result<(), RequestError> {
+    pub(super) fn output_config(&mut self, scanner: &mut Scanner<'a>) -> Walk<()> {
         let Some(mut members) = self.object_or_null(scanner, format_args!("output_config"))? else {
             return Ok(());
         };

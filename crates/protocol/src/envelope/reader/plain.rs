@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::{Reader, chat, has_elements, text_len};
+use super::{Reader, chat, has_elements};
 use crate::{
     Endpoint, Operation, Protocol,
     envelope::field::Role,
@@ -19,27 +19,27 @@ impl<'a> Reader<'a> {
                 (Kind::Null, _) => {}
                 _ => self.wrong_type(format_args!("stream"), "a boolean"),
             },
-            Role::StreamFormat => self.stream |= value.raw == r#""sse""#,
+            Role::StreamFormat => self.stream |= value.raw() == r#""sse""#,
             Role::Prompt => {
                 self.input(name, value);
-                self.prompts = chat::prompts(value.raw);
+                self.prompts = chat::prompts(value.raw());
             }
             Role::EmbeddingsInput => self.input(name, value),
             Role::StoredInput => self.has_input |= !value.is_null(),
             Role::Instructions => match kind {
-                Kind::String => self.prompt_bytes += text_len(value),
+                Kind::String => self.prompt_bytes += value.text_len(),
                 Kind::Null => {}
                 _ => self.wrong_type(format_args!("{name}"), "a string"),
             },
             Role::Text => {
                 self.prompt_bytes += match kind {
-                    Kind::String => text_len(value),
-                    Kind::Array => value.raw.len(),
+                    Kind::String => value.text_len(),
+                    Kind::Array => value.raw().len(),
                     _ => 0,
                 }
             }
             Role::Tools => match kind {
-                Kind::Array => self.needs.tool_call |= has_elements(value.raw),
+                Kind::Array => self.needs.tool_call |= has_elements(value.raw()),
                 Kind::Null => {}
                 _ => self.wrong_type(format_args!("{name}"), "an array"),
             },
@@ -102,7 +102,7 @@ impl<'a> Reader<'a> {
                 own.provider = value.as_str();
                 own.provider.is_some()
             }
-            "fallback_providers" => match string_array(value.raw) {
+            "fallback_providers" => match string_array(value.raw()) {
                 Some(names) => {
                     own.fallback_providers = names;
                     true
@@ -125,7 +125,7 @@ impl<'a> Reader<'a> {
 
     fn input(&mut self, name: &str, value: &Value<'a>) {
         self.has_input = true;
-        self.prompt_bytes = value.raw.len();
+        self.prompt_bytes = value.raw().len();
         if !matches!(value.kind, Kind::String | Kind::Array) {
             self.wrong_type(format_args!("{name}"), "a string or an array");
         }

@@ -1,22 +1,18 @@
 //! Responses, and the count of their input's tokens.
 
-use super::{Reader, text_len};
+use super::Reader;
 use crate::{
-    RequestError,
     canonical::CARRIED,
-    json::{Kind, Scanner},
+    json::{Kind, Scanner, walk::Walk},
 };
 
 impl<'a> Reader<'a> {
-    pub(super) fn responses_input(
-        &mut self,
-        scanner: &mut Scanner<'a>,
-    ) -> Result<(), RequestError> {
+    pub(super) fn responses_input(&mut self, scanner: &mut Scanner<'a>) -> Walk<()> {
         match scanner.peek()? {
             Kind::Array => {}
             Kind::String => {
                 self.has_input = true;
-                self.prompt_bytes += text_len(&scanner.value()?);
+                self.prompt_bytes += scanner.value()?.text_len();
                 return Ok(());
             }
             kind => {
@@ -37,7 +33,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn item(&mut self, scanner: &mut Scanner<'a>, index: usize) -> Result<(), RequestError> {
+    fn item(&mut self, scanner: &mut Scanner<'a>, index: usize) -> Walk<()> {
         let Some(mut members) = self.object(scanner, format_args!("input[{index}]"))? else {
             return Ok(());
         };
@@ -66,14 +62,9 @@ impl<'a> Reader<'a> {
     }
 
     /// A text, or a list of parts. Outputs of hosted tools have forms of their own, which are the provider's.
-    fn item_texts(
-        &mut self,
-        scanner: &mut Scanner<'a>,
-        index: usize,
-        name: &str,
-    ) -> Result<(), RequestError> {
+    fn item_texts(&mut self, scanner: &mut Scanner<'a>, index: usize, name: &str) -> Walk<()> {
         match scanner.peek()? {
-            Kind::String => self.prompt_bytes += text_len(&scanner.value()?),
+            Kind::String => self.prompt_bytes += scanner.value()?.text_len(),
             Kind::Array => {
                 let mut parts = scanner.enter_array()?;
                 while scanner.next_element(&mut parts)? {
@@ -97,7 +88,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn item_part(&mut self, scanner: &mut Scanner<'a>) -> Result<(), RequestError> {
+    fn item_part(&mut self, scanner: &mut Scanner<'a>) -> Walk<()> {
         let mut members = scanner.enter_object()?;
         while let Some(key) = scanner.next_member(&mut members)? {
             let value = scanner.value()?;
@@ -105,14 +96,14 @@ impl<'a> Reader<'a> {
                 "type" => {
                     self.needs.image |= value.as_str().is_some_and(|kind| kind == "input_image");
                 }
-                "text" | "refusal" => self.prompt_bytes += text_len(&value),
+                "text" | "refusal" => self.prompt_bytes += value.text_len(),
                 _ => {}
             }
         }
         Ok(())
     }
 
-    pub(super) fn text_config(&mut self, scanner: &mut Scanner<'a>) -> Result<(), RequestError> {
+    pub(super) fn text_config(&mut self, scanner: &mut Scanner<'a>) -> Walk<()> {
         let Some(mut members) = self.object_or_null(scanner, format_args!("text"))? else {
             return Ok(());
         };

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::{
     Malformed, ProviderError,
     canonical::Event,
-    json::SyntaxError,
+    json::{Reason, SyntaxError},
     lent::Lent,
     openai::{
         DONE,
@@ -143,10 +143,7 @@ impl Reader {
 /// An object; serde alone would take an array for one too.
 fn read(data: &[u8]) -> Result<Chunk<'_>, Malformed> {
     if data.trim_ascii_start().first() != Some(&b'{') {
-        return Err(Malformed::from(SyntaxError {
-            reason: "expected an object",
-            offset: 0,
-        }));
+        return Err(Malformed::from(SyntaxError::new(Reason::Object, 0)));
     }
     serde_json::from_slice(data).map_err(|error| Malformed(error.to_string()))
 }

@@ -32,7 +32,7 @@ impl<'a> Fields<'a> {
         if raw.kind != Kind::Object {
             return Err(wrong_type(path, "an object"));
         }
-        let mut scanner = Scanner::new(raw.raw.as_bytes())?;
+        let mut scanner = Scanner::new(raw.raw().as_bytes())?;
         let mut members = scanner.enter_object()?;
         let mut values = BTreeMap::new();
         while let Some(key) = scanner.next_member(&mut members)? {
@@ -134,7 +134,7 @@ impl<'a> Fields<'a> {
         self.value(name)
             .map(|value| {
                 let json = (value.kind == Kind::Object)
-                    .then(|| Json::parse(value.raw).ok())
+                    .then(|| Json::parse(value.raw()).ok())
                     .flatten();
                 json.ok_or_else(|| wrong_type(self.at(name), "an object"))
             })
@@ -202,7 +202,7 @@ impl<'a> Fields<'a> {
 }
 
 fn elements(value: Value<'_>) -> Read<Vec<Value<'_>>> {
-    let mut scanner = Scanner::new(value.raw.as_bytes())?;
+    let mut scanner = Scanner::new(value.raw().as_bytes())?;
     let mut cursor = scanner.enter_array()?;
     let mut elements = Vec::new();
     while scanner.next_element(&mut cursor)? {

@@ -65,7 +65,7 @@ pub(super) fn schema(told: &mut Object<'_>, name: &str) -> Result<Option<Json>, 
     if value.kind != Kind::Object {
         return Err(told.wrong_type(name, "an object"));
     }
-    let schema = Json::parse(value.raw);
+    let schema = Json::parse(value.raw());
     schema
         .map(Some)
         .map_err(|error| told.invalid(name, error.to_string()))
