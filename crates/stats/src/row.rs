@@ -115,7 +115,7 @@ pub fn bound(records: Vec<RequestRecord>, backend: DbBackend) -> impl Sized {
     let rows: Vec<Row> = records.into_iter().map(Row::from).collect();
     match backend {
         DbBackend::Sqlite => (sqlite::Arguments::of(rows.iter()).ok(), None),
-        _ => (None, Some(Bound::of(backend, rows.iter()))),
+        _ => (None, Some(Bound::of(rows.iter()))),
     }
 }
 

@@ -4,8 +4,8 @@
 use std::sync::OnceLock;
 
 use entities::request_log;
-use sea_orm::sea_query::Query;
-use sea_orm::{DbBackend, StatementBuilder, Value};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{DbBackend, StatementBuilder};
 
 use crate::row::Row;
 
@@ -50,8 +50,7 @@ fn text(backend: DbBackend, index: usize) -> &'static str {
         let mut insert = Query::insert();
         insert.into_table(request_log::Entity).columns(Row::COLUMNS);
         for _ in 0..SIZES[index] {
-            // What stands for a value in the text does not depend on it.
-            insert.values_panic(Row::COLUMNS.map(|_| Value::from(0).into()));
+            insert.values_panic(Row::COLUMNS.map(|column| placeholder(backend, column)));
         }
         let sql = StatementBuilder::build(&insert, &backend).sql;
         match backend {
@@ -59,6 +58,16 @@ fn text(backend: DbBackend, index: usize) -> &'static str {
             _ => sql,
         }
     })
+}
+
+/// What stands for a value of `column`, which is bound as text where it is JSON. PostgreSQL takes no text for that.
+fn placeholder(backend: DbBackend, column: request_log::Column) -> Expr {
+    // What it is in the text does not depend on the value.
+    let value = Expr::value(0);
+    match (backend, column) {
+        (DbBackend::Postgres, request_log::Column::Attempts) => value.cast_as("jsonb"),
+        _ => value,
+    }
 }
 
 /// The same where a conflict ends the statement and leaves in the database what it wrote before. SQLite need not keep, then,
@@ -84,9 +93,14 @@ mod tests {
             ] {
                 let mut inserted = 0;
                 for (sql, part) in inserts(backend, &rows) {
-                    let values = Bound::of(backend, part.iter().copied());
+                    let values = Bound::of(part.iter().copied());
                     assert_eq!(values.len(), part.len() * Row::COLUMNS.len());
                     assert_eq!(sql.matches(mark).count(), values.len());
+                    let casts = match backend {
+                        DbBackend::Postgres => part.len(),
+                        _ => 0,
+                    };
+                    assert_eq!(sql.matches(" AS jsonb)").count(), casts);
                     let begins = match backend {
                         DbBackend::Sqlite => "INSERT OR FAIL INTO ",
                         _ => "INSERT INTO ",

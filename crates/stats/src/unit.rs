@@ -22,7 +22,7 @@ pub(crate) trait Unit: ConnectionTrait + Sized {
 impl Unit for DatabaseTransaction {
     async fn insert(&self, sql: &'static str, rows: &[&Row]) -> Result<(), DbErr> {
         let backend = self.get_database_backend();
-        let values = Bound::of(backend, rows.iter().copied());
+        let values = Bound::of(rows.iter().copied());
         let insert = Statement::from_sql_and_values(backend, sql, values);
         self.execute_raw(insert).await.map(drop)
     }

@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use entities::{Attempt, AttemptTokens, request_log};
-use sea_orm::{DbBackend, Value};
+use sea_orm::Value;
 
-use super::Row;
+use super::{Row, json};
+
+/// Bytes that an attempt mostly has as JSON, at most.
+const ATTEMPT: usize = 256;
 
 /// Takes a row's values, one for each column, in their order.
 pub(crate) trait Columns {
@@ -92,25 +95,18 @@ impl Row {
 }
 
 /// Values that any engine's driver binds.
-pub(crate) struct Bound {
-    backend: DbBackend,
-    values: Vec<Value>,
-}
+pub(crate) struct Bound(Vec<Value>);
 
 impl Bound {
     /// The values of so many rows, one after the other.
-    pub(crate) fn of<'a>(
-        backend: DbBackend,
-        rows: impl ExactSizeIterator<Item = &'a Row>,
-    ) -> Vec<Value> {
-        let values = Vec::with_capacity(rows.len() * Row::COLUMNS.len());
-        let mut bound = Self { backend, values };
+    pub(crate) fn of<'a>(rows: impl ExactSizeIterator<Item = &'a Row>) -> Vec<Value> {
+        let mut bound = Self(Vec::with_capacity(rows.len() * Row::COLUMNS.len()));
         rows.for_each(|row| row.columns(&mut bound));
-        bound.values
+        bound.0
     }
 
     fn push(&mut self, value: impl Into<Value>) {
-        self.values.push(value.into());
+        self.0.push(value.into());
     }
 }
 
@@ -140,11 +136,10 @@ impl Columns for Bound {
     }
 
     fn attempts(&mut self, attempts: &[Attempt]) {
-        match self.backend {
-            DbBackend::Postgres => self.push(serde_json::json!(attempts)),
-            // As text. Numbers and strings always have a form in JSON.
-            _ => self.push(serde_json::to_string(attempts).unwrap_or_default()),
-        }
+        let mut json = Vec::with_capacity(attempts.len() * ATTEMPT);
+        json::write(attempts, &mut json);
+        // As text, which JSON always is.
+        self.push(String::from_utf8(json).unwrap_or_default());
     }
 
     fn moment(&mut self, moment: DateTime<Utc>) {
