@@ -5,168 +5,20 @@
 //! ranges nor a limit for what it ignores, so this walks the text once and allocates nothing.
 //! Grammar: RFC 8259.
 
+mod error;
 mod run;
+mod value;
 pub(crate) mod walk;
 
-use std::{borrow::Cow, ops::Range};
+use std::ops::Range;
+
+pub use self::{
+    error::{Reason, SyntaxError},
+    value::{Kind, Value},
+};
 
 /// Deepest nesting accepted, the same as serde_json's.
 pub const MAX_DEPTH: u8 = 127;
-
-/// Where and why a text is not JSON. Each step of a walk may answer it, so it fits into a register.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{reason} at byte {offset}")]
-pub struct SyntaxError {
-    /// What was wrong.
-    pub reason: Reason,
-    /// Bytes from the start; the greatest where there are more.
-    pub offset: u32,
-}
-
-impl SyntaxError {
-    pub(crate) fn new(reason: Reason, offset: usize) -> Self {
-        Self {
-            reason,
-            offset: u32::try_from(offset).unwrap_or(u32::MAX),
-        }
-    }
-}
-
-/// Why a text is not JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Reason {
-    /// It is not even text.
-    #[error("invalid UTF-8")]
-    Utf8,
-    /// It stops within a value.
-    #[error("unexpected end")]
-    End,
-    /// It stops within a string.
-    #[error("unexpected end in a string")]
-    EndOfString,
-    /// Something stands in place of a value.
-    #[error("expected a value")]
-    Value,
-    /// A value of another type stands in place of an object.
-    #[error("expected an object")]
-    Object,
-    /// A value of another type stands in place of an array.
-    #[error("expected an array")]
-    Array,
-    /// A member does not begin with its name.
-    #[error("expected a string as key")]
-    Key,
-    /// A member's name has no value.
-    #[error("expected ':'")]
-    Colon,
-    /// Two values stand side by side.
-    #[error("expected ',' or the end of the container")]
-    Comma,
-    /// There are more than [`MAX_DEPTH`] containers in one another.
-    #[error("nested too deeply")]
-    Depth,
-    /// A number that the grammar does not know.
-    #[error("invalid number")]
-    Number,
-    /// A backslash in a string that means nothing.
-    #[error("invalid escape in a string")]
-    Escape,
-    /// A line break, say, that stands in a string as it is.
-    #[error("control character in a string")]
-    Control,
-    /// More than one value.
-    #[error("unexpected characters after the value")]
-    Trailing,
-}
-
-/// Type of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// `null`
-    Null,
-    /// `true` or `false`
-    Bool,
-    /// A number
-    Number,
-    /// A string
-    String,
-    /// An array
-    Array,
-    /// An object
-    Object,
-}
-
-/// A value that was skipped: its text, and where it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Value<'a> {
-    /// Its type.
-    pub kind: Kind,
-    /// Whether it is a string with escapes.
-    escaped: bool,
-    /// What it stands in. Most values are only gone past, so it is not cut out before somebody asks.
-    text: &'a str,
-    /// Offset of its first byte.
-    pub start: usize,
-    end: usize,
-}
-
-impl<'a> Value<'a> {
-    /// Its text, with the quotes if a string.
-    #[must_use]
-    pub fn raw(&self) -> &'a str {
-        &self.text[self.start..self.end]
-    }
-
-    /// Its place in the input.
-    #[must_use]
-    pub fn span(&self) -> Range<usize> {
-        self.start..self.end
-    }
-
-    /// Bytes of a string's text, escapes as they stand; 0 for what is no string.
-    pub(crate) fn text_len(&self) -> usize {
-        match self.kind {
-            Kind::String => self.end - self.start - "\"\"".len(),
-            _ => 0,
-        }
-    }
-
-    /// The string it holds, if it is one. Escapes that name no character (lone surrogates) give `None` too.
-    #[must_use]
-    #[inline]
-    pub fn as_str(&self) -> Option<Cow<'a, str>> {
-        match self.kind {
-            Kind::String if self.escaped => unescaped(self.raw()).map(Cow::Owned),
-            Kind::String => Some(Cow::Borrowed(&self.text[self.start + 1..self.end - 1])),
-            _ => None,
-        }
-    }
-
-    /// The boolean it is, if it is one.
-    #[must_use]
-    pub fn as_bool(&self) -> Option<bool> {
-        (self.kind == Kind::Bool).then(|| self.raw() == "true")
-    }
-
-    /// The number it is, if it is one.
-    #[must_use]
-    pub fn as_f64(&self) -> Option<f64> {
-        (self.kind == Kind::Number).then(|| self.raw().parse().ok())?
-    }
-
-    /// The whole number it is, if it is one.
-    #[must_use]
-    pub fn as_i64(&self) -> Option<i64> {
-        (self.kind == Kind::Number).then(|| self.raw().parse().ok())?
-    }
-
-    /// Whether it is `null`.
-    #[must_use]
-    pub fn is_null(&self) -> bool {
-        self.kind == Kind::Null
-    }
-}
 
 /// Position in an array or object that is being walked.
 #[derive(Debug)]
@@ -184,7 +36,7 @@ pub(crate) struct Scanner<'a> {
     name: Range<usize>,
 }
 
-/// Stands for what is behind the last byte. No value has it, but in a string, where it is refused.
+/// Stands for what is behind the last byte: JSON has this one nowhere.
 const NOTHING: u8 = 0;
 
 /// What was gone past, and whether it is a string with escapes.
@@ -593,12 +445,6 @@ impl<'a> Scanner<'a> {
         };
         Err(SyntaxError::new(reason, self.at))
     }
-}
-
-/// What a string with escapes says, unless these name no character.
-#[cold]
-fn unescaped(raw: &str) -> Option<String> {
-    serde_json::from_str(raw).ok()
 }
 
 /// A text as JSON.
