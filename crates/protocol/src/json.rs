@@ -46,15 +46,6 @@ struct Passed {
     escaped: bool,
 }
 
-impl Passed {
-    fn plain(kind: Kind) -> Self {
-        Self {
-            kind,
-            escaped: false,
-        }
-    }
-}
-
 type Scan<T> = Result<T, SyntaxError>;
 
 impl<'a> Scanner<'a> {
@@ -119,63 +110,47 @@ impl<'a> Scanner<'a> {
         })
     }
 
-    /// Goes past the value whose first byte is next.
+    /// Goes past the value that begins here, with `first`.
     fn skip(&mut self, first: u8) -> Scan<Passed> {
-        match first {
-            b'{' | b'[' => self.container(first),
-            _ => self.scalar(first),
-        }
-    }
-
-    /// The same of a value that holds no others.
-    #[inline]
-    fn scalar(&mut self, first: u8) -> Scan<Passed> {
-        match first {
-            b'"' => Ok(Passed {
-                kind: Kind::String,
-                escaped: self.string()?,
-            }),
+        let kind = match first {
+            b'"' => {
+                let escaped = self.string()?;
+                let kind = Kind::String;
+                return Ok(Passed { kind, escaped });
+            }
+            b'{' => {
+                let mut cursor = self.enter_object()?;
+                while self.member(&mut cursor)?.is_some() {
+                    self.skip_next()?;
+                }
+                Kind::Object
+            }
+            b'[' => {
+                let mut cursor = self.enter_array()?;
+                while self.next_element(&mut cursor)? {
+                    self.skip_next()?;
+                }
+                Kind::Array
+            }
             b'-' | b'0'..=b'9' => {
                 self.number()?;
-                Ok(Passed::plain(Kind::Number))
+                Kind::Number
             }
-            b't' => self.literal("true", Kind::Bool),
-            b'f' => self.literal("false", Kind::Bool),
-            b'n' => self.literal("null", Kind::Null),
-            _ => self.fail(Reason::Value),
-        }
+            b't' => self.literal("true", Kind::Bool)?,
+            b'f' => self.literal("false", Kind::Bool)?,
+            b'n' => self.literal("null", Kind::Null)?,
+            _ => return self.fail(Reason::Value),
+        };
+        Ok(Passed {
+            kind,
+            escaped: false,
+        })
     }
 
-    /// The same of one that does. Not by recursion: what is around a value is one bit for each container.
-    fn container(&mut self, first: u8) -> Scan<Passed> {
-        let outside = self.depth;
-        let mut objects = 0_u128;
-        let mut open = first;
-        loop {
-            self.descend()?;
-            objects = objects << 1 | u128::from(open == b'{');
-            let mut cursor = Cursor { first: true };
-            open = loop {
-                let is_object = objects & 1 == 1;
-                let close = if is_object { b'}' } else { b']' };
-                if !self.separate(&mut cursor, close)? {
-                    objects >>= 1;
-                    if self.depth == outside {
-                        let kind = if is_object { Kind::Object } else { Kind::Array };
-                        return Ok(Passed::plain(kind));
-                    }
-                    continue;
-                }
-                if is_object {
-                    self.name()?;
-                }
-                let first = self.token();
-                if first == b'{' || first == b'[' {
-                    break first;
-                }
-                self.scalar(first)?;
-            };
-        }
+    /// The same, of the value that comes next.
+    fn skip_next(&mut self) -> Scan<Passed> {
+        let first = self.token();
+        self.skip(first)
     }
 
     /// Steps into the object that comes next.
@@ -256,19 +231,12 @@ impl<'a> Scanner<'a> {
         if self.token() != open {
             return self.fail(reason);
         }
-        self.descend()?;
-        Ok(Cursor { first: true })
-    }
-
-    /// Steps over the bracket that is next.
-    #[inline]
-    fn descend(&mut self) -> Scan<()> {
         if self.depth == MAX_DEPTH {
             return self.fail(Reason::Depth);
         }
         self.depth += 1;
         self.at += 1;
-        Ok(())
+        Ok(Cursor { first: true })
     }
 
     /// Goes to the next member or element; false past the bracket that closes.
@@ -278,7 +246,6 @@ impl<'a> Scanner<'a> {
         if byte == close {
             self.at += 1;
             self.depth -= 1;
-            cursor.first = false;
             return Ok(false);
         }
         if cursor.first {
@@ -406,9 +373,9 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline]
-    fn literal(&mut self, word: &'static str, kind: Kind) -> Scan<Passed> {
+    fn literal(&mut self, word: &'static str, kind: Kind) -> Scan<Kind> {
         if self.pass(word) {
-            return Ok(Passed::plain(kind));
+            return Ok(kind);
         }
         self.fail(Reason::Value)
     }
