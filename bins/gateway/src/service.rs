@@ -23,7 +23,7 @@ use uuid::Uuid;
 use crate::{
     client_address::TrustedProxies,
     cors::{self, Origins},
-    in_turn::{InTurn, Said, Turn},
+    in_turn::{Gate, Said, Turn, Unread},
     last_resort,
     open::Open,
     patient_body::PatientBody,
@@ -75,13 +75,13 @@ impl Service {
         }
     }
 
-    /// The same for one connection, whose requests are read when `turn` says so.
+    /// The same for one connection, whose requests are read when `turn` says so, by what is within the gate.
     pub(crate) fn of_connection(
         &self,
         stream: TcpStream,
         peer: IpAddr,
         turn: &Turn,
-    ) -> (InTurn, Self) {
+    ) -> (Gate, Unread, Self) {
         let service = Self {
             shared: self.shared.clone(),
             peer: Some(peer),
@@ -89,7 +89,8 @@ impl Service {
         };
         let backlog = self.shared.parts.proxy.backlog().clone();
         let stream = Socket::new(stream, self.shared.surroundings.round.clone());
-        (InTurn::new(stream, backlog, turn.clone()), service)
+        let (gate, stream) = Gate::of(stream, backlog, turn.clone());
+        (gate, stream, service)
     }
 }
 

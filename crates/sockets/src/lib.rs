@@ -11,4 +11,7 @@
 mod round;
 mod socket;
 
-pub use self::{round::Round, socket::Socket};
+pub use self::{
+    round::Round,
+    socket::{Handle, Socket},
+};
