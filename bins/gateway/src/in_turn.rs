@@ -1,8 +1,7 @@
 //! A connection whose requests are read when their turn has come.
 //!
 //! A request that has been read and waits to begin takes room, and when its turn comes the processor's caches have lost it, the
-//! sooner the more of them wait. What waits in the kernel takes no room, and is fetched once. So is the connection's own state,
-//! which is let alone until then.
+//! sooner the more of them wait. What waits in the kernel takes no room, and is fetched once.
 
 use std::{
     fmt, io,
@@ -17,7 +16,7 @@ use std::{
 
 use proxy::Backlog;
 use rustix::io::ioctl_fionread;
-use sockets::{Handle, Socket};
+use sockets::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Nothing has come.
@@ -37,8 +36,6 @@ pub(crate) struct Turn(Arc<State>);
 struct State {
     /// [`IDLE`], [`WAITING`], [`BEGUN`], [`REFUSED`], or how many microseconds the request has waited that may be read now.
     stage: AtomicU64,
-    /// Whether nobody has tried to read it yet, though it may be read.
-    is_untried: AtomicBool,
     /// Whether to look what has come, rather than wait to be told.
     looks: AtomicBool,
 }
@@ -47,7 +44,6 @@ impl Default for State {
     fn default() -> Self {
         Self {
             stage: AtomicU64::new(IDLE),
-            is_untried: AtomicBool::new(false),
             looks: AtomicBool::new(false),
         }
     }
@@ -99,12 +95,7 @@ impl Turn {
 
     fn has_come(&self, waited: Duration) {
         let micros = waited.as_micros().try_into().unwrap_or(u64::MAX);
-        self.may_be_read(micros.min(REFUSED - 1));
-    }
-
-    fn may_be_read(&self, stage: u64) {
-        self.0.is_untried.store(true, Relaxed);
-        self.set(stage);
+        self.set(micros.min(REFUSED - 1));
     }
 
     /// Whether it has to wait before it is read.
@@ -113,62 +104,53 @@ impl Turn {
     }
 }
 
-/// Says when a connection's next request may be read.
-pub(crate) struct Gate {
-    socket: Handle,
+/// Wraps a connection.
+pub(crate) struct InTurn {
+    stream: Socket,
     backlog: Arc<Backlog>,
     turn: Turn,
     /// There while something has come and may not be read.
     waiting: Option<Pin<Box<dyn Future<Output = Duration> + Send>>>,
 }
 
-impl fmt::Debug for Gate {
+impl fmt::Debug for InTurn {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("Gate")
-            .field("socket", &self.socket)
+            .debug_struct("InTurn")
+            .field("stream", &self.stream)
             .field("turn", &self.turn)
             .finish_non_exhaustive()
     }
 }
 
-impl Gate {
-    /// Has `stream` read when `backlog` says so, which `turn` tells, by what is polled [within](Self::within) the gate.
-    pub(crate) fn of(stream: Socket, backlog: Arc<Backlog>, turn: Turn) -> (Self, Unread) {
-        let gate = Self {
-            socket: stream.handle(),
+impl InTurn {
+    /// One whose turn `backlog` says, and `turn` tells.
+    pub(crate) fn new(stream: Socket, backlog: Arc<Backlog>, turn: Turn) -> Self {
+        Self {
+            stream,
             backlog,
-            turn: turn.clone(),
+            turn,
             waiting: None,
-        };
-        (gate, Unread { stream, turn })
+        }
     }
 
-    /// What reads the connection.
-    pub(crate) fn within<F>(self, inner: F) -> InTurn<F> {
-        InTurn { gate: self, inner }
-    }
-
-    /// Waits for its turn where something has come, if it is to have one: who asks for nothing takes none.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    /// Waits until something has come, and then for its turn, if it is to have one: who asks for nothing takes none.
+    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.waiting.is_none() {
-            if !self.turn.is_to_come() {
-                return Poll::Ready(());
-            }
-            if self.socket.as_ref().poll_read_ready(context).is_pending() {
-                let looks = self.turn.0.looks.load(Relaxed);
-                if looks && ioctl_fionread(self.socket.as_ref()).is_ok_and(|length| length > 0) {
+            let arrived = self.stream.as_ref().poll_read_ready(context)?;
+            if arrived.is_pending() {
+                if self.turn.0.looks.load(Relaxed) && ioctl_fionread(self.stream.as_ref())? > 0 {
                     self.turn.set(WAITING);
                 }
-                return Poll::Ready(());
+                return Poll::Pending;
             }
             if self.backlog.refuses() {
-                self.turn.may_be_read(REFUSED);
-                return Poll::Ready(());
+                self.turn.set(REFUSED);
+                return Poll::Ready(Ok(()));
             }
             if self.backlog.may_begin() {
                 self.turn.has_come(Duration::ZERO);
-                return Poll::Ready(());
+                return Poll::Ready(Ok(()));
             }
         }
         let waiting = self.waiting.get_or_insert_with(|| {
@@ -179,65 +161,30 @@ impl Gate {
         let waited = ready!(waiting.as_mut().poll(context));
         self.waiting = None;
         self.turn.has_come(waited);
-        Poll::Ready(())
+        Poll::Ready(Ok(()))
     }
 }
 
-/// What reads a connection, and is let alone while a request waits for its turn.
-#[derive(Debug)]
-pub(crate) struct InTurn<F> {
-    gate: Gate,
-    pub(crate) inner: F,
-}
-
-impl<F> InTurn<F> {
-    /// The gate, for what reads the connection next.
-    pub(crate) fn into_gate(self) -> Gate {
-        self.gate
-    }
-}
-
-impl<F: Future + Unpin> Future for InTurn<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        ready!(self.gate.poll(context));
-        Pin::new(&mut self.inner).poll(context)
-    }
-}
-
-/// A connection of which nothing is read before its gate lets it.
-#[derive(Debug)]
-pub(crate) struct Unread {
-    stream: Socket,
-    turn: Turn,
-}
-
-impl AsyncRead for Unread {
+impl AsyncRead for InTurn {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.turn.is_to_come() {
-            ready!(self.stream.as_ref().poll_read_ready(context))?;
-            // The gate has not seen it.
-            context.waker().wake_by_ref();
-            return Poll::Pending;
+        if !self.turn.is_to_come() {
+            return Pin::new(&mut self.stream).poll_read(context, buffer);
         }
+        ready!(self.poll_turn(context))?;
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if self.turn.0.is_untried.load(Relaxed) {
-            self.turn.0.is_untried.store(false, Relaxed);
-            // A new connection is taken to be readable until it has been tried.
-            if read.is_pending() {
-                self.turn.end();
-            }
+        // A new connection is taken to be readable until it has been tried.
+        if read.is_pending() {
+            self.turn.end();
         }
         read
     }
 }
 
-impl AsyncWrite for Unread {
+impl AsyncWrite for InTurn {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -269,14 +216,11 @@ impl AsyncWrite for Unread {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        future::poll_fn,
-        task::{Wake, Waker},
-    };
+    use std::future::poll_fn;
 
     use sockets::Round;
     use tokio::{
-        io::AsyncWriteExt,
+        io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream},
         task::yield_now,
         time::timeout,
@@ -286,42 +230,13 @@ mod tests {
     use super::*;
 
     /// Both ends of a connection, ours kept in turn by this backlog.
-    async fn connection(backlog: &Arc<Backlog>) -> (Ours, TcpStream) {
+    async fn connection(backlog: &Arc<Backlog>) -> (InTurn, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await;
         let (ours, _) = listener.accept().await.unwrap();
         let ours = Socket::new(ours, Round::default());
-        let (gate, stream) = Gate::of(ours, backlog.clone(), Turn::default());
-        (Ours { gate, stream }, client.unwrap())
-    }
-
-    /// Our end, which is read by way of its gate.
-    struct Ours {
-        gate: Gate,
-        stream: Unread,
-    }
-
-    impl Ours {
-        fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
-            let mut bytes = [0; 8];
-            let mut buffer = ReadBuf::new(&mut bytes);
-            ready!(self.gate.poll(context));
-            ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
-            Poll::Ready(Ok(buffer.filled().to_vec()))
-        }
-
-        async fn read(&mut self) -> io::Result<Vec<u8>> {
-            poll_fn(|context| self.poll_read(context)).await
-        }
-
-        /// Reads what there is, if it may be read.
-        fn try_read(&mut self) -> Option<Vec<u8>> {
-            let mut context = Context::from_waker(Waker::noop());
-            match self.poll_read(&mut context) {
-                Poll::Ready(read) => read.ok(),
-                Poll::Pending => None,
-            }
-        }
+        let in_turn = InTurn::new(ours, backlog.clone(), Turn::default());
+        (in_turn, client.unwrap())
     }
 
     fn backlog() -> Arc<Backlog> {
@@ -340,10 +255,20 @@ mod tests {
         (backlog, stop)
     }
 
-    async fn arrives(ours: &Ours) {
-        poll_fn(|context| ours.stream.stream.as_ref().poll_read_ready(context))
+    async fn arrives(ours: &InTurn) {
+        poll_fn(|context| ours.stream.as_ref().poll_read_ready(context))
             .await
             .unwrap();
+    }
+
+    /// Reads what there is, if it may be read.
+    fn try_read(ours: &mut InTurn) -> Option<Vec<u8>> {
+        let mut bytes = [0; 8];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let read = Pin::new(ours).poll_read(&mut context, &mut buffer);
+        let is_read = matches!(read, Poll::Ready(Ok(())));
+        is_read.then(|| buffer.filled().to_vec())
     }
 
     #[tokio::test]
@@ -353,26 +278,24 @@ mod tests {
         client.write_all(b"one").await.unwrap();
         arrives(&ours).await;
         while backlog.may_begin() {}
-        assert_eq!(ours.try_read(), None);
+        assert_eq!(try_read(&mut ours), None);
         assert_eq!(backlog.waiting(), 1);
-        let bytes = ours.read().await.unwrap();
-        assert_eq!(
-            (bytes.as_slice(), backlog.waiting()),
-            (b"one".as_slice(), 0)
-        );
-        assert!(matches!(ours.gate.turn.begin(), Said::Begin(waited) if waited > Duration::ZERO));
+        let mut bytes = [0; 3];
+        ours.read_exact(&mut bytes).await.unwrap();
+        assert_eq!((&bytes, backlog.waiting()), (b"one", 0));
+        assert!(matches!(ours.turn.begin(), Said::Begin(waited) if waited > Duration::ZERO));
         // What belongs to the same request needs no other turn, and one that came with it has had none.
         client.write_all(b"body").await.unwrap();
         arrives(&ours).await;
         while backlog.may_begin() {}
-        assert_eq!(ours.try_read(), Some(b"body".to_vec()));
-        assert_eq!(ours.gate.turn.begin(), Said::Nothing);
+        assert_eq!(try_read(&mut ours), Some(b"body".to_vec()));
+        assert_eq!(ours.turn.begin(), Said::Nothing);
         // The next does.
-        ours.gate.turn.end();
+        ours.turn.end();
         client.write_all(b"two").await.unwrap();
         arrives(&ours).await;
         while backlog.may_begin() {}
-        assert_eq!(ours.try_read(), None);
+        assert_eq!(try_read(&mut ours), None);
         assert_eq!(backlog.waiting(), 1);
         drop(ours);
         assert_eq!(backlog.waiting(), 0);
@@ -382,10 +305,10 @@ mod tests {
     async fn who_asks_for_nothing_takes_no_turn() {
         let (backlog, _stop) = full().await;
         let (mut ours, _client) = connection(&backlog).await;
-        let read = timeout(Duration::from_millis(50), ours.read()).await;
+        let read = timeout(Duration::from_millis(50), ours.read_u8()).await;
         assert!(read.is_err(), "{read:?}");
         assert_eq!(backlog.waiting(), 0);
-        assert!(ours.gate.turn.is_to_come());
+        assert!(ours.turn.is_to_come());
     }
 
     #[tokio::test]
@@ -394,8 +317,8 @@ mod tests {
         let (mut ours, mut client) = connection(&backlog).await;
         client.write_all(b"one").await.unwrap();
         arrives(&ours).await;
-        assert_eq!(ours.try_read(), Some(b"one".to_vec()));
-        assert_eq!(ours.gate.turn.begin(), Said::Begin(Duration::ZERO));
+        assert_eq!(try_read(&mut ours), Some(b"one".to_vec()));
+        assert_eq!(ours.turn.begin(), Said::Begin(Duration::ZERO));
     }
 
     #[tokio::test]
@@ -404,52 +327,6 @@ mod tests {
         let (mut ours, client) = connection(&backlog).await;
         drop(client);
         arrives(&ours).await;
-        assert_eq!(ours.read().await.unwrap(), b"");
-    }
-
-    /// Whatever wakes its task: the state of so many connections does not fit into the caches.
-    #[tokio::test]
-    async fn who_reads_is_let_alone_until_its_turn() {
-        let (backlog, _stop) = full().await;
-        let (Ours { gate, stream }, mut client) = connection(&backlog).await;
-        client.write_all(b"one").await.unwrap();
-        stream.stream.as_ref().readable().await.unwrap();
-        while backlog.may_begin() {}
-        let mut polls = 0;
-        let mut reading = gate.within(poll_fn(|_| {
-            polls += 1;
-            Poll::Ready(())
-        }));
-        let mut context = Context::from_waker(Waker::noop());
-        for _ in 0..3 {
-            assert!(Pin::new(&mut reading).poll(&mut context).is_pending());
-        }
-        reading.await;
-        assert_eq!(polls, 1);
-    }
-
-    #[tokio::test]
-    async fn what_comes_behind_the_back_of_the_gate_is_told_to_it() {
-        let backlog = backlog();
-        let (mut ours, mut client) = connection(&backlog).await;
-        client.write_all(b"one").await.unwrap();
-        arrives(&ours).await;
-        let woken = Arc::new(Woken::default());
-        let waker = Waker::from(woken.clone());
-        let mut buffer = [0; 8];
-        let mut buffer = ReadBuf::new(&mut buffer);
-        let mut context = Context::from_waker(&waker);
-        let read = Pin::new(&mut ours.stream).poll_read(&mut context, &mut buffer);
-        assert!(read.is_pending() && woken.0.load(Relaxed));
-        assert_eq!(ours.try_read(), Some(b"one".to_vec()));
-    }
-
-    #[derive(Default)]
-    struct Woken(AtomicBool);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.store(true, Relaxed);
-        }
+        assert_eq!(ours.read(&mut [0; 8]).await.unwrap(), 0);
     }
 }

@@ -16,11 +16,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    head_timer::HeadTimer,
-    in_turn::{InTurn, Turn},
-    patient::Patient,
-    service::Service,
-    tls::Tls,
+    head_timer::HeadTimer, in_turn::Turn, patient::Patient, service::Service, tls::Tls,
     turned_away::TurnedAway,
 };
 
@@ -130,23 +126,21 @@ pub(crate) async fn serve(
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
         let turn = Turn::default();
-        let (gate, stream, service) = service.of_connection(stream, peer.ip(), &turn);
+        let (stream, service) = service.of_connection(stream, peer.ip(), &turn);
         let stream = Patient::new(stream, bounds.write_timeout);
         let mut builder = builder.clone();
         builder.http1().timer(HeadTimer::default());
         let Some(tls) = &tls else {
             let connection = connection(&builder, stream, service);
-            connections.spawn(run(gate.within(connection), turn, stopped.clone()));
+            connections.spawn(run(connection, turn, stopped.clone()));
             continue;
         };
         let (acceptor, stop, stopped) = (tls.acceptor(), stop.clone(), stopped.clone());
         connections.spawn(async move {
-            let mut handshake = gate.within(acceptor.accept(stream));
-            let shaken = timeout(HANDSHAKE_TIMEOUT, &mut handshake);
-            match stop.run_until_cancelled(shaken).await {
+            let handshake = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
+            match stop.run_until_cancelled(handshake).await {
                 Some(Ok(Ok(stream))) => {
-                    let connection = connection(&builder, stream, service);
-                    run(handshake.into_gate().within(connection), turn, stopped).await;
+                    run(connection(&builder, stream, service), turn, stopped).await;
                 }
                 Some(Ok(Err(error))) => tracing::debug!(%error, "a handshake failed"),
                 Some(Err(_)) => tracing::debug!("a handshake took too long"),
@@ -191,7 +185,7 @@ async fn all_ended(connections: &mut JoinSet<()>) {
 
 /// Serves a connection to its end, which is soon once it has `stopped`: after the request that has begun, or that has come.
 async fn run<I>(
-    mut connection: InTurn<Pin<Box<Connection<I>>>>,
+    mut connection: Pin<Box<Connection<I>>>,
     turn: Turn,
     mut stopped: watch::Receiver<bool>,
 ) where
@@ -200,11 +194,11 @@ async fn run<I>(
     let served = async {
         tokio::select! {
             biased;
-            ended = &mut connection => return ended,
+            ended = connection.as_mut() => return ended,
             _ = stopped.wait_for(|is_stopped| *is_stopped) => {}
         }
         turn.look();
-        let mut idle = poll_fn(|context| match Pin::new(&mut connection).poll(context) {
+        let mut idle = poll_fn(|context| match connection.as_mut().poll(context) {
             Poll::Ready(ended) => Poll::Ready(Some(ended)),
             Poll::Pending if turn.is_awaited() => Poll::Pending,
             Poll::Pending => Poll::Ready(None),
@@ -217,7 +211,7 @@ async fn run<I>(
                 Ok(None) | Err(_) => break,
             }
         }
-        connection.inner.as_mut().graceful_shutdown();
+        connection.as_mut().graceful_shutdown();
         connection.await
     };
     if let Err(error) = served.await {

@@ -23,7 +23,7 @@ use uuid::Uuid;
 use crate::{
     client_address::TrustedProxies,
     cors::{self, Origins},
-    in_turn::{Gate, Said, Turn, Unread},
+    in_turn::{InTurn, Said, Turn},
     last_resort,
     open::Open,
     patient_body::PatientBody,
@@ -75,13 +75,13 @@ impl Service {
         }
     }
 
-    /// The same for one connection, whose requests are read when `turn` says so, by what is within the gate.
+    /// The same for one connection, whose requests are read when `turn` says so.
     pub(crate) fn of_connection(
         &self,
         stream: TcpStream,
         peer: IpAddr,
         turn: &Turn,
-    ) -> (Gate, Unread, Self) {
+    ) -> (InTurn, Self) {
         let service = Self {
             shared: self.shared.clone(),
             peer: Some(peer),
@@ -89,8 +89,7 @@ impl Service {
         };
         let backlog = self.shared.parts.proxy.backlog().clone();
         let stream = Socket::new(stream, self.shared.surroundings.round.clone());
-        let (gate, stream) = Gate::of(stream, backlog, turn.clone());
-        (gate, stream, service)
+        (InTurn::new(stream, backlog, turn.clone()), service)
     }
 }
 

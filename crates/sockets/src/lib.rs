@@ -11,7 +11,4 @@
 mod round;
 mod socket;
 
-pub use self::{
-    round::Round,
-    socket::{Handle, Socket},
-};
+pub use self::{round::Round, socket::Socket};

@@ -68,12 +68,6 @@ impl Socket {
         }
     }
 
-    /// The same connection, which is closed when both are dropped.
-    #[must_use]
-    pub fn handle(&self) -> Handle {
-        Handle(self.outgoing.clone())
-    }
-
     /// Keeps `pieces` for the end of the round, or sends them where they are not to be kept.
     fn poll_send(
         &self,
@@ -112,16 +106,6 @@ impl Socket {
             writer => *writer = Some(context.waker().clone()),
         }
         true
-    }
-}
-
-/// A socket without what reads and writes it, for who waits until something has come.
-#[derive(Debug)]
-pub struct Handle(Arc<Outgoing>);
-
-impl AsRef<TcpStream> for Handle {
-    fn as_ref(&self) -> &TcpStream {
-        self.0.half.as_ref()
     }
 }
 
